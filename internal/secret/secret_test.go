@@ -1,0 +1,102 @@
+package secret_test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/gob"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/ephemeral-ci/jfrog-token/internal/secret"
+)
+
+const clear = `s3cret"value/with+signs=and%`
+
+type nested struct {
+	Exported   secret.String
+	unexported secret.String
+	deep       struct{ inner []secret.String }
+	pointer    *secret.String
+	m          map[string]secret.String
+}
+
+func holders() map[string]any {
+	s := secret.New(clear)
+	n := nested{Exported: s, unexported: s, pointer: &s, m: map[string]secret.String{"k": s}}
+	n.deep.inner = []secret.String{s}
+	return map[string]any{
+		"value": s, "pointer": &s, "slice": []secret.String{s}, "struct": n, "struct pointer": &n,
+		"map": map[string]any{"k": n}, "any": any(s), "error": errors.Join(fmt.Errorf("x: %v", s)),
+	}
+}
+
+// The type prints *** in every verb, in every holder.
+func TestNoVerbPrintsTheSecret(t *testing.T) {
+	for name, h := range holders() {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t", "%c", "%p", "%T", "%e", "%w", "%08.3f", "%U", "%b", "%o", "%!"} {
+			mustNotShow(t, name+" "+verb, fmt.Sprintf(verb, h))
+		}
+		mustNotShow(t, name+" Sprint", fmt.Sprint(h))
+		mustNotShow(t, name+" Sprintln", fmt.Sprintln(h))
+	}
+}
+
+func TestNoEncodingCarriesTheSecret(t *testing.T) {
+	for name, h := range holders() {
+		if b, err := json.Marshal(h); err == nil {
+			mustNotShow(t, name+" json", string(b))
+		}
+		if b, err := xml.Marshal(h); err == nil {
+			mustNotShow(t, name+" xml", string(b))
+		}
+		var b bytes.Buffer
+		_ = gob.NewEncoder(&b).Encode(h)
+		mustNotShow(t, name+" gob", b.String())
+		b.Reset()
+		slog.New(slog.NewTextHandler(&b, nil)).Info("x", "h", h)
+		slog.New(slog.NewJSONHandler(&b, nil)).Info("x", "h", h)
+		mustNotShow(t, name+" slog", b.String())
+	}
+	if got := fmt.Sprint(secret.New("x")); got != "***" {
+		t.Errorf("expected %q to be %q", got, "***")
+	}
+}
+
+func TestRevealAndZero(t *testing.T) {
+	if got := secret.New(clear).Reveal(); got != clear {
+		t.Errorf("expected %q to be %q", got, clear)
+	}
+	if !secret.New("").IsZero() || secret.New("").Reveal() != "" {
+		t.Error("an empty secret is not zero")
+	}
+}
+
+func mustNotShow(t *testing.T, what, got string) {
+	t.Helper()
+	for _, f := range []string{clear, "s3cret", fmt.Sprintf("%x", clear), base64.StdEncoding.EncodeToString([]byte(clear))} {
+		if strings.Contains(strings.ToLower(got), strings.ToLower(f)) {
+			t.Errorf("%s shows the secret: %s", what, got)
+		}
+	}
+}
+
+// Property: whatever surrounds it, a secret of eight bytes or more is not in
+// what Redact gives back.
+func FuzzRedact(f *testing.F) {
+	f.Add("before ", clear, " after")
+	f.Add("x", "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl", "\n")
+	f.Add("******", "********", "*")
+	f.Fuzz(func(t *testing.T, before, s, after string) {
+		if len(s) < 8 || strings.Contains(s, "*") {
+			t.Skip()
+		}
+		if got := secret.Redact(before+s+after, secret.New(s)); strings.Contains(got, s) {
+			t.Errorf("%q still holds %q", got, s)
+		}
+	})
+}

@@ -1,0 +1,332 @@
+// Package wire is how this program speaks HTTP: one transport, one attempt,
+// one kind of error, one retry policy. It knows nothing of JFrog.
+package wire
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"sync/atomic"
+	"time"
+
+	"github.com/ephemeral-ci/jfrog-token/internal/secret"
+)
+
+const (
+	// AttemptLimit bounds one attempt, from dialling to the last byte.
+	AttemptLimit = 20 * time.Second
+	// Grace is how long an attempt that may be minting runs on after an
+	// interruption. GitHub's runner kills 7.5 s + 2.5 s after SIGINT.
+	Grace = 5 * time.Second
+	// maxBody and maxHeader bound an answer, in bytes.
+	maxBody   = 256 << 10
+	maxHeader = 64 << 10
+)
+
+// Options are what differs between two users of the transport.
+type Options struct {
+	Roots     *x509.CertPool // nil: the system's
+	UserAgent string
+	Trace     func(Exchange) // may be nil; called once an attempt, for debug logs
+}
+
+// Exchange is what may be said of an attempt at debug level: nothing that was
+// in a body, a header or a query.
+type Exchange struct {
+	Method, Path string
+	Status       int // 0: no answer
+	Took         time.Duration
+}
+
+// Client sends requests under the rules of this package.
+type Client struct {
+	http    *http.Client
+	options Options
+	opened  atomic.Pointer[opened]
+}
+
+// New gives a Client with a transport of its own. http.DefaultTransport is
+// shared by whatever else is linked in, and is left alone (CVE-2024-28110).
+func New(o Options) *Client {
+	c := &Client{options: o}
+	transport := &http.Transport{
+		Proxy: proxy,
+		OnProxyConnectResponse: func(_ context.Context, _ *url.URL, _ *http.Request, res *http.Response) error {
+			if res.StatusCode != http.StatusOK {
+				return &ProxyError{Status: res.StatusCode}
+			}
+			return nil
+		},
+		DialTLSContext:         c.dialTLS,
+		TLSClientConfig:        c.tlsConfig(""), // to hosts behind a proxy
+		TLSHandshakeTimeout:    10 * time.Second,
+		MaxResponseHeaderBytes: maxHeader,
+		DisableCompression:     true, // a body is counted as it comes
+		// A cleartext HTTP/2 fault costs more than HTTP/2 gives for three
+		// requests: https://github.com/sigstore/cosign/issues/2991
+		Protocols: new(http.Protocols),
+	}
+	transport.Protocols.SetHTTP1(true)
+	c.http = &http.Client{
+		Transport: limited{transport, o.UserAgent},
+		// Go sends the body, and with it our ID token, to wherever a 307 or
+		// 308 points: https://github.com/golang/go/issues/79793
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	return c
+}
+
+// Secure reports whether a credential may be sent to u: https, or http to
+// this very machine.
+func Secure(u *url.URL) bool {
+	if u.Scheme == "https" {
+		return true
+	}
+	ip := net.ParseIP(u.Hostname())
+	return u.Scheme == "http" && (u.Hostname() == "localhost" || ip != nil && ip.IsLoopback())
+}
+
+// HTTP gives the client for a library that builds its own requests.
+func (c *Client) HTTP() *http.Client { return c.http }
+
+func (c *Client) tlsConfig(host string) *tls.Config {
+	return &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: c.options.Roots, ServerName: host, NextProtos: []string{"http/1.1"}}
+}
+
+// errProxyURL stands for the library's error, which quotes the proxy's URL
+// with its password.
+var errProxyURL = errors.New("HTTP_PROXY or HTTPS_PROXY is not an URL that can be used")
+
+func proxy(r *http.Request) (*url.URL, error) {
+	u, err := http.ProxyFromEnvironment(r)
+	if err != nil {
+		return nil, errProxyURL
+	}
+	return u, nil
+}
+
+// limited sets the User-Agent and bounds every body, for our own requests and
+// for those that a library makes.
+type limited struct {
+	next      http.RoundTripper
+	userAgent string
+}
+
+func (l limited) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set("User-Agent", l.userAgent)
+	res, err := l.next.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	res.Body = &limitedBody{res.Body, maxBody}
+	return res, nil
+}
+
+// errTooLarge is not io.EOF: a body that was cut by us must not be taken for
+// a whole one.
+var errTooLarge = fmt.Errorf("answer is larger than %d KiB", maxBody>>10)
+
+type limitedBody struct {
+	io.ReadCloser
+	left int
+}
+
+func (b *limitedBody) Read(p []byte) (int, error) {
+	if b.left < 0 {
+		return 0, errTooLarge
+	}
+	n, err := b.ReadCloser.Read(p[:min(len(p), b.left+1)])
+	if b.left -= n; b.left < 0 {
+		return n + b.left, errTooLarge
+	}
+	return n, err
+}
+
+// Request is one request whose answer is JSON.
+type Request struct {
+	Method string
+	URL    *url.URL
+	Bearer secret.String // sent as Authorization where it is set
+	Body   any           // marshalled to JSON; nil: no body
+	// Secrets are those in Body, to be taken out of whatever comes back.
+	Secrets []secret.String
+	// Mints marks a request that makes something which has to be undone: it
+	// is finished, for Grace, even when ctx is cancelled, and an error tells
+	// whether its outcome is known.
+	Mints bool
+}
+
+// Do sends a request once and decodes the JSON of a 200 into answer, which
+// may be nil. Every other status and every failure is an *Error.
+func (c *Client) Do(ctx context.Context, r Request, answer any) (status int, err error) {
+	fail := &Error{Method: r.Method, Host: r.URL.Host, Path: r.URL.Path, RetryAfter: -1}
+	body, err := r.encode()
+	if err != nil {
+		return 0, fmt.Errorf("encode request: %w", err)
+	}
+	ctx, cancel := attempt(ctx, r.Mints)
+	defer cancel()
+	var wrote atomic.Bool
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		WroteRequest: func(i httptrace.WroteRequestInfo) { wrote.Store(i.Err == nil) },
+	})
+	req, err := http.NewRequestWithContext(ctx, r.Method, r.URL.String(), body)
+	if err != nil {
+		return 0, fmt.Errorf("make request: %w", errors.Unwrap(err))
+	}
+	req.Header.Set("Accept", "application/json")
+	if r.Body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if !r.Bearer.IsZero() {
+		req.Header.Set("Authorization", "Bearer "+r.Bearer.Reveal())
+	}
+
+	began := time.Now()
+	res, err := c.http.Do(req)
+	defer func() { c.Traced(Exchange{r.Method, r.URL.Path, fail.Status, time.Since(began)}) }()
+	if err != nil {
+		fail.Broken(ctx, err)
+		fail.Unknown = r.Mints && wrote.Load()
+		return 0, fail
+	}
+	defer res.Body.Close()
+	fail.Status = res.StatusCode
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		fail.Broken(ctx, err)
+		fail.Unknown = r.Mints && (res.StatusCode < 300 || res.StatusCode >= 500)
+		return res.StatusCode, fail
+	}
+	if res.StatusCode < 200 || res.StatusCode > 299 {
+		fail.Refusal(res.StatusCode, res.Header, text, append(r.Secrets, r.Bearer)...)
+		switch res.StatusCode {
+		case http.StatusInternalServerError, http.StatusBadGateway, http.StatusGatewayTimeout:
+			// keboola/cli#601: a 500 came after the row was saved.
+			fail.Unknown = r.Mints
+		}
+		return res.StatusCode, fail
+	}
+	if answer == nil || res.StatusCode == http.StatusNoContent {
+		return res.StatusCode, nil
+	}
+	if json.Unmarshal(text, answer) != nil {
+		// The decoder's error quotes its input, which may hold a token.
+		fail.HTML = looksLikeHTML(text)
+		fail.Err = ErrNotJSON
+		fail.Unknown = r.Mints && !fail.HTML
+		return res.StatusCode, fail
+	}
+	return res.StatusCode, nil
+}
+
+// Traced reports an attempt that a library made with HTTP.
+func (c *Client) Traced(e Exchange) {
+	if c.options.Trace != nil {
+		c.options.Trace(e)
+	}
+}
+
+func (r Request) encode() (io.Reader, error) {
+	if r.Body == nil {
+		return nil, nil
+	}
+	b, err := json.Marshal(r.Body)
+	return bytes.NewReader(b), err
+}
+
+// attempt derives the context of one attempt. Cancelling ctx ends it at once,
+// or, where the request mints, after Grace; ctx's deadline always does.
+func attempt(ctx context.Context, mints bool) (context.Context, context.CancelFunc) {
+	limit := time.Now().Add(AttemptLimit)
+	if d, ok := ctx.Deadline(); ok && d.Before(limit) {
+		limit = d
+	}
+	c, cancel := context.WithDeadlineCause(context.WithoutCancel(ctx), limit, errAttemptLimit)
+	grace := time.Duration(0)
+	if mints {
+		grace = Grace
+	}
+	stop := context.AfterFunc(ctx, func() {
+		if errors.Is(ctx.Err(), context.Canceled) {
+			t := time.AfterFunc(grace, cancel)
+			context.AfterFunc(c, func() { t.Stop() })
+		}
+	})
+	return c, func() { stop(); cancel() }
+}
+
+// opened is a connection that was made ahead of its use.
+type opened struct {
+	address string
+	ready   chan struct{}
+	conn    net.Conn
+	at      time.Time
+}
+
+// openedLife is how long a connection that was opened ahead is trusted: a
+// server that closes an idle one looks, after the request is written, like a
+// lost answer.
+const openedLife = 5 * time.Second
+
+// Open starts to connect to the host of u, TLS included, so that a request
+// that is sent a little later finds the connection there. A failure is left
+// for that request to meet. It does nothing for http and where a proxy is
+// used.
+func (c *Client) Open(ctx context.Context, u *url.URL) {
+	if u.Scheme != "https" {
+		return
+	}
+	if p, err := proxy(&http.Request{URL: u}); err != nil || p != nil {
+		return
+	}
+	port := u.Port()
+	if port == "" {
+		port = "443"
+	}
+	o := &opened{address: net.JoinHostPort(u.Hostname(), port), ready: make(chan struct{})}
+	c.opened.Store(o)
+	go func() {
+		defer close(o.ready)
+		if conn, err := c.dial(ctx, "tcp", o.address); err == nil {
+			o.conn, o.at = conn, time.Now()
+		}
+	}()
+}
+
+// dialTLS serves the transport's requests to hosts that need no proxy.
+func (c *Client) dialTLS(ctx context.Context, network, address string) (net.Conn, error) {
+	if o := c.opened.Load(); o != nil && o.address == address && c.opened.CompareAndSwap(o, nil) {
+		select {
+		case <-o.ready:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		if o.conn != nil {
+			if time.Since(o.at) < openedLife {
+				return o.conn, nil
+			}
+			o.conn.Close()
+		}
+	}
+	return c.dial(ctx, network, address)
+}
+
+func (c *Client) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	d := &tls.Dialer{NetDialer: &net.Dialer{Timeout: 10 * time.Second}, Config: c.tlsConfig(host)}
+	return d.DialContext(ctx, network, address)
+}

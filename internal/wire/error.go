@@ -1,0 +1,248 @@
+package wire
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/ephemeral-ci/jfrog-token/internal/secret"
+)
+
+// Error is why a request has no usable answer. Its text holds no body, no
+// header, no query and no secret; Code and Message are the other side's
+// words, cut, and still have to be made harmless before they are printed.
+type Error struct {
+	Method, Host, Path string
+	Status             int           // 0: there was no answer
+	Code, Message      string        // from a JSON error body, or a short plain text
+	HTML               bool          // the answer was a page
+	Location           string        // host of a redirect
+	RetryAfter         time.Duration // below zero: not given
+	Unknown            bool          // what was to be minted may exist
+	Err                error         // why there is no usable answer
+}
+
+// ErrNotJSON says that a whole answer of a good status could not be decoded.
+var ErrNotJSON = errors.New("answer is not the JSON that was expected")
+
+var errAttemptLimit = errors.New("no answer in time")
+
+func (e *Error) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s%s: ", e.Method, e.Host, e.Path)
+	switch {
+	case e.Status == 0:
+		fmt.Fprintf(&b, "%v", e.Err)
+		return b.String()
+	case e.Location != "":
+		fmt.Fprintf(&b, "HTTP %d, a redirect to %s", e.Status, e.Location)
+	default:
+		fmt.Fprintf(&b, "HTTP %d", e.Status)
+	}
+	switch {
+	case e.HTML:
+		b.WriteString(" with a page of HTML")
+	case e.Err != nil:
+		fmt.Fprintf(&b, ", %v", e.Err)
+	}
+	if e.Code != "" {
+		b.WriteString(" " + e.Code)
+	}
+	if e.Message != "" {
+		fmt.Fprintf(&b, ": %s", e.Message)
+	}
+	return b.String()
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// Reason is the error in the few words of a retry line.
+func (e *Error) Reason() string {
+	if e.Status != 0 && e.Err == nil {
+		return fmt.Sprintf("HTTP %d", e.Status)
+	}
+	return fmt.Sprint(e.Err)
+}
+
+// ProxyError is a proxy's refusal to connect.
+type ProxyError struct{ Status int }
+
+func (e *ProxyError) Error() string { return fmt.Sprintf("proxy answered HTTP %d", e.Status) }
+
+// Retryable reports whether the same request may do better later: the
+// statuses 408, 425, 429, 500, 502, 503, 504, and connections that were
+// refused, broken or silent. Never certificates, host names that do not
+// exist, redirects, or answers that are whole but unusable.
+func (e *Error) Retryable() bool {
+	var proxy *ProxyError
+	if errors.As(e.Err, &proxy) {
+		return retryableStatus(proxy.Status)
+	}
+	if e.Err == nil {
+		return retryableStatus(e.Status)
+	}
+	if IsCertificate(e.Err) || IsUnresolved(e.Err) || errors.Is(e.Err, ErrNotJSON) || errors.Is(e.Err, errTooLarge) {
+		return false
+	}
+	var alert tls.AlertError
+	var record tls.RecordHeaderError
+	if errors.As(e.Err, &alert) || errors.As(e.Err, &record) {
+		return false
+	}
+	var network net.Error
+	return errors.As(e.Err, &network) || errors.Is(e.Err, errAttemptLimit) ||
+		errors.Is(e.Err, io.EOF) || errors.Is(e.Err, io.ErrUnexpectedEOF) || errors.Is(e.Err, net.ErrClosed)
+}
+
+func retryableStatus(s int) bool {
+	switch s {
+	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests, http.StatusInternalServerError,
+		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	}
+	return false
+}
+
+// IsCertificate reports whether the peer's certificate was refused.
+func IsCertificate(err error) bool {
+	var verification *tls.CertificateVerificationError
+	var authority x509.UnknownAuthorityError
+	var host x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	return errors.As(err, &verification) || errors.As(err, &authority) || errors.As(err, &host) || errors.As(err, &invalid)
+}
+
+// IsUnresolved reports whether a host name does not exist. A resolver that
+// did not answer is something else, and is asked again.
+func IsUnresolved(err error) bool {
+	var dns *net.DNSError
+	return errors.As(err, &dns) && dns.IsNotFound && !dns.IsTemporary
+}
+
+// IsProxy reports whether the proxy, not the peer, was the trouble.
+func IsProxy(err error) bool {
+	if errors.Is(err, errProxyURL) {
+		return true
+	}
+	var op *net.OpError
+	var proxy *ProxyError
+	return errors.As(err, &proxy) || errors.As(err, &op) && op.Op == "proxyconnect"
+}
+
+// Broken sets e to an attempt that ended without a whole answer. It keeps the
+// cause without the URL that the HTTP client quotes
+// (https://nvd.nist.gov/vuln/detail/CVE-2024-6104), and names the limit that
+// ended the attempt.
+func (e *Error) Broken(ctx context.Context, err error) {
+	var u *url.Error
+	if errors.As(err, &u) {
+		err = u.Err
+	}
+	switch {
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		err = errAttemptLimit
+	case ctx.Err() != nil:
+		err = context.Cause(ctx)
+	}
+	e.Err = err
+}
+
+// maxMessage bounds what is kept of the other side's words, in bytes.
+const maxMessage = 256
+
+// Refusal sets e to an answer of another status than success, with what may
+// be shown of it.
+func (e *Error) Refusal(status int, header http.Header, body []byte, secrets ...secret.String) {
+	e.Status = status
+	e.RetryAfter = ParseRetryAfter(header.Get("Retry-After"), time.Now())
+	if status >= 300 && status <= 399 {
+		e.Location = "another path"
+		if u, err := url.Parse(header.Get("Location")); err == nil && u.Host != "" {
+			e.Location = cut(u.Scheme+"://"+u.Host, secrets)
+		}
+		return
+	}
+	if e.HTML = looksLikeHTML(body); e.HTML {
+		return
+	}
+	e.Code, e.Message = DecodeError(body, secrets...)
+}
+
+// DecodeError reads the error bodies that JFrog's services are known to send,
+// and those of CIs: {"errors":[{code|status, message, detail}]}, the flat
+// form of that, OAuth's {error, error_description}, {"error": text} and
+// {"message": text}; a plain text is taken as the message. Both values come
+// without the secrets, and cut.
+func DecodeError(body []byte, secrets ...secret.String) (code, message string) {
+	type entry struct {
+		Code, Message, Detail any
+		Status                any
+		Error                 any
+		ErrorDescription      any `json:"error_description"`
+	}
+	var answer struct {
+		entry
+		Errors []entry
+	}
+	if json.Unmarshal(body, &answer) != nil {
+		if !utf8.Valid(body) || bytes.ContainsAny(body, "{[<") {
+			return "", "" // a broken or foreign format: nothing a reader could use
+		}
+		return "", cut(string(bytes.TrimSpace(body)), secrets)
+	}
+	e := answer.entry
+	if len(answer.Errors) > 0 {
+		e = answer.Errors[0]
+	}
+	code = first(text(e.Code), text(e.Error))
+	message = first(text(e.Message), text(e.ErrorDescription))
+	if detail := text(e.Detail); detail != "" && detail != message {
+		message = strings.TrimSuffix(message, ".") + " (" + detail + ")"
+	}
+	if message == "" {
+		code, message = "", code
+	}
+	return cut(code, secrets), cut(message, secrets)
+}
+
+// text gives a JSON string; every other type counts as absent.
+func text(v any) string {
+	s, _ := v.(string)
+	return strings.TrimSpace(s)
+}
+
+func first(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+func cut(s string, secrets []secret.String) string {
+	s = strings.ToValidUTF8(secret.Redact(s, secrets...), "\uFFFD")
+	if len(s) <= maxMessage {
+		return s
+	}
+	end := maxMessage
+	for !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return s[:end] + "…"
+}
+
+func looksLikeHTML(body []byte) bool {
+	b := bytes.ToLower(bytes.TrimLeft(body[:min(len(body), 512)], "\ufeff \t\r\n"))
+	return bytes.HasPrefix(b, []byte("<!doctype html")) || bytes.HasPrefix(b, []byte("<html")) ||
+		bytes.HasPrefix(b, []byte("<")) && bytes.Contains(b, []byte("<head"))
+}
