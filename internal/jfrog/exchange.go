@@ -1,0 +1,90 @@
+package jfrog
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/ephemeral-ci/jfrog-token/internal/secret"
+	"github.com/ephemeral-ci/jfrog-token/internal/wire"
+)
+
+// ExchangeRequest is what goes with the ID token. Empty fields are left out.
+type ExchangeRequest struct {
+	ProviderName          string `json:"provider_name"`
+	IdentityMappingName   string `json:"identity_mapping_name,omitempty"`
+	ProjectKey            string `json:"project_key,omitempty"`
+	ApplicationKey        string `json:"application_key,omitempty"`
+	IncludeReferenceToken bool   `json:"include_reference_token,omitempty"`
+	Audience              string `json:"audience,omitempty"` // for information: the ID token's aud counts
+
+	// The run, for JFrog's usage records.
+	JobID    string `json:"job_id,omitempty"`
+	RunID    string `json:"run_id,omitempty"`
+	Repo     string `json:"repo,omitempty"`
+	Revision string `json:"revision,omitempty"`
+	Branch   string `json:"branch,omitempty"`
+}
+
+// IDTokens is where an exchange gets its ID tokens from. Each has more than a
+// minute to live when it is given.
+type IDTokens interface {
+	Token(context.Context) (secret.String, error)
+	// Renew has the next Token fetch a new one; false where none can be had.
+	Renew() bool
+}
+
+// skewWait is the pause before the second try after a 401: about one exchange
+// in ten was refused elsewhere because the ID token was issued in the
+// verifier's future (https://github.com/DopplerHQ/secrets-fetch-action/pull/22).
+const skewWait = 2 * time.Second
+
+// Exchange trades an ID token for an access token (RFC 8693). It is sent
+// without Authorization: the ID token is the proof. lost counts the attempts
+// that may have issued a token that nobody got.
+func (c *Client) Exchange(ctx context.Context, ids IDTokens, r ExchangeRequest) (t Token, lost int, err error) {
+	t, lost, err = c.exchange(ctx, ids, r)
+	var refused *wire.Error
+	if errors.As(err, &refused) && refused.Status == http.StatusUnauthorized && ids.Renew() {
+		c.policy.Notify(1, refused.Reason()+", once more with a fresh ID token", skewWait)
+		select {
+		case <-ctx.Done():
+			return Token{}, lost, errors.Join(context.Cause(ctx), err)
+		case <-time.After(skewWait):
+		}
+		var more int
+		t, more, err = c.exchange(ctx, ids, r)
+		lost += more
+	}
+	return t, lost, err
+}
+
+func (c *Client) exchange(ctx context.Context, ids IDTokens, r ExchangeRequest) (t Token, lost int, err error) {
+	err = c.policy.Retry(ctx, func() error {
+		id, err := ids.Token(ctx)
+		if err != nil {
+			return err
+		}
+		t, err = c.issue(ctx, exchangePath, secret.String{}, struct {
+			GrantType        string `json:"grant_type"`
+			SubjectTokenType string `json:"subject_token_type"`
+			SubjectToken     string `json:"subject_token"`
+			ExchangeRequest
+		}{
+			"urn:ietf:params:oauth:grant-type:token-exchange", "urn:ietf:params:oauth:token-type:id_token", id.Reveal(), r,
+		}, id)
+		lost += unknown(err)
+		return err
+	})
+	t.Exchanged = true
+	return t, lost, err
+}
+
+func unknown(err error) int {
+	var e *wire.Error
+	if errors.As(err, &e) && e.Unknown {
+		return 1
+	}
+	return 0
+}
