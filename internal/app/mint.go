@@ -1,0 +1,298 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/ephemeral-ci/jfrog-token/internal/config"
+	"github.com/ephemeral-ci/jfrog-token/internal/idtoken"
+	"github.com/ephemeral-ci/jfrog-token/internal/jfrog"
+	"github.com/ephemeral-ci/jfrog-token/internal/secret"
+	"github.com/ephemeral-ci/jfrog-token/internal/wire"
+)
+
+// defaultLife is asked for in stored mode: JFrog's own default is a year.
+const defaultLife = time.Hour
+
+// What mint takes to revoke what it does not hand on, beyond its timeout.
+const (
+	undoLimit    = 10 * time.Second
+	undoLastWord = 2 * time.Second
+)
+
+// minting is one run of mint.
+type minting struct {
+	*app
+	cfg    *config.Config
+	client *wire.Client
+	jfrog  *jfrog.Client
+	policy wire.Policy
+	ids    *idtoken.Source // nil in stored mode
+	mark   string
+	asked  jfrog.CreateRequest // the last that was sent
+	state  state               // what exists and has to be revoked
+}
+
+// mint gets a token and hands it on. Whatever goes wrong once a token exists,
+// that token is revoked, or left to the post step.
+func (a *app) mint(ctx context.Context) error {
+	m, err := a.prepare()
+	if err != nil {
+		return err
+	}
+	budget, cancel := context.WithTimeout(ctx, m.cfg.Timeout)
+	defer cancel()
+	token, err := m.token(budget, ctx)
+	if err == nil {
+		err = m.handOn(token)
+	}
+	if err == nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		m.undo(ctx)
+		return m.explain(err)
+	}
+	return nil
+}
+
+// prepare reads every input, sees that the result can be handed on, and masks
+// the secrets among the inputs. Nothing is sent yet.
+func (a *app) prepare() (*minting, error) {
+	cfg, err := config.Load(a.lookup)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.ci.Check(cfg.Summary); err != nil {
+		return nil, err
+	}
+	a.ci.Mask(cfg.AccessToken)
+	a.ci.Mask(cfg.IDToken)
+	if err := a.ci.LogError(); err != nil {
+		return nil, err
+	}
+	a.sayStart(cfg)
+	m := &minting{app: a, cfg: cfg, client: a.client(wire.Options{Roots: cfg.Roots})}
+	m.policy = wire.Policy{MaxAttempts: cfg.MaxAttempts, Notify: a.sayRetry}
+	m.jfrog = jfrog.New(m.client, cfg.URL, m.policy)
+	m.state = state{URL: cfg.URL.String(), CACert: cfg.CACert, Revoke: cfg.Revoke, RevokeFailure: cfg.RevokeFailure, Summary: cfg.Summary, Tokens: []heldToken{}}
+	return m, nil
+}
+
+// token gets the token that is handed on. root is ctx without the timeout.
+func (m *minting) token(ctx, root context.Context) (jfrog.Token, error) {
+	if !m.cfg.OIDC() {
+		return m.create(ctx, root, m.cfg.AccessToken, m.createRequest())
+	}
+	exchanged, err := m.exchange(ctx)
+	if err != nil || !m.cfg.Narrows() {
+		return exchanged, err
+	}
+	narrow, err := m.create(ctx, root, exchanged.Access, m.narrowed(exchanged))
+	if err != nil {
+		return jfrog.Token{}, err
+	}
+	return narrow, m.discard(root, exchanged)
+}
+
+func (m *minting) exchange(ctx context.Context) (jfrog.Token, error) {
+	m.client.Open(ctx, m.cfg.URL) // while the ID token is fetched
+	if m.ids = idtoken.Given(m.cfg.IDToken); m.cfg.IDToken.IsZero() {
+		var err error
+		if m.ids, err = idtoken.GitHub(m.getenv, m.cfg.OIDCAudience, m.client, m.policy, m.ci.Mask); err != nil {
+			return jfrog.Token{}, doing(gettingIDToken, err)
+		}
+	}
+	run := m.ci.Run()
+	token, lost, err := m.jfrog.Exchange(ctx, m.ids, jfrog.ExchangeRequest{
+		ProviderName: m.cfg.ProviderName, IdentityMappingName: m.cfg.IdentityMappingName,
+		ProjectKey: m.cfg.ProjectKey, ApplicationKey: m.cfg.ApplicationKey, Audience: m.cfg.OIDCAudience,
+		IncludeReferenceToken: m.cfg.IncludeReferenceToken && !m.cfg.Narrows(),
+		JobID:                 run.JobID, RunID: run.RunID, Repo: run.Repo, Revision: run.Revision, Branch: run.Branch,
+	})
+	if lost > 0 {
+		m.sayLostExchange(lost, token)
+	}
+	if err != nil {
+		var request *idtoken.RequestError
+		if errors.As(err, &request) {
+			return jfrog.Token{}, doing(gettingIDToken, request.Err)
+		}
+		return jfrog.Token{}, doing(exchanging, err)
+	}
+	return token, m.hold(token)
+}
+
+func (m *minting) createRequest() jfrog.CreateRequest {
+	life := m.cfg.ExpiresIn
+	if life == 0 {
+		life = defaultLife
+	}
+	return jfrog.CreateRequest{
+		Username: m.cfg.Username, Scope: m.cfg.Scope, ExpiresIn: int64(life / time.Second), Refreshable: m.cfg.Refreshable,
+		Description: m.description(), Audience: m.cfg.Audience, ProjectKey: m.cfg.ProjectKey,
+		IncludeReferenceToken: m.cfg.IncludeReferenceToken, ForceRevocable: m.cfg.ForceRevocable,
+	}
+}
+
+// narrowed asks for no more than the exchanged token has: what the inputs
+// leave open is the mapping's, not JFrog's default of a year and of all that
+// the user may do.
+func (m *minting) narrowed(exchanged jfrog.Token) jfrog.CreateRequest {
+	r := m.createRequest()
+	if m.cfg.ExpiresIn == 0 && exchanged.Life > 0 {
+		r.ExpiresIn = int64(exchanged.Life / time.Second)
+	}
+	if r.Scope == "" {
+		r.Scope = exchanged.Scope
+	}
+	return r
+}
+
+// create makes a token. Where an answer was lost, it looks for tokens that
+// such an attempt left, and revokes them.
+func (m *minting) create(ctx, root context.Context, bearer secret.String, r jfrog.CreateRequest) (jfrog.Token, error) {
+	m.asked = r
+	token, lost, err := m.jfrog.Create(ctx, bearer, r)
+	if err == nil {
+		err = m.hold(token)
+	} else {
+		err = doing(creating, err)
+	}
+	if lost > 0 {
+		m.clearStrays(root, bearer, r, token.ID)
+	}
+	return token, err
+}
+
+func (m *minting) clearStrays(ctx context.Context, bearer secret.String, r jfrog.CreateRequest, keep string) {
+	ctx, cancel := cleanup(ctx, undoLimit, undoLastWord)
+	defer cancel()
+	strays, err := m.jfrog.Strays(ctx, bearer, r.Description, keep)
+	if err != nil {
+		m.sayStraysUnknown(r, err)
+		return
+	}
+	if len(strays) == 0 && !r.ForceRevocable {
+		m.sayStraysUnlisted(r)
+	}
+	for _, s := range strays {
+		outcome, err := m.jfrog.Revoke(ctx, s)
+		m.sayStray(s, r, outcome, err)
+	}
+}
+
+// hold masks a token and saves the state: from here on, the post step revokes
+// it whatever happens to this process.
+func (m *minting) hold(t jfrog.Token) error {
+	for _, s := range t.Secrets() {
+		m.ci.MaskWithUser(s, t.Username)
+	}
+	h := write(t.Hold(time.Now()))
+	h.HandedOn = !t.Exchanged || !m.cfg.Narrows()
+	m.state.Tokens = append(m.state.Tokens, h)
+	if err := m.ci.SaveState(m.state.encode()); err != nil {
+		return err
+	}
+	return m.ci.LogError()
+}
+
+// discard ends the exchanged token, which nobody needs once the narrower one
+// is there. Where it cannot be revoked it is said, and it ends by itself.
+func (m *minting) discard(ctx context.Context, exchanged jfrog.Token) error {
+	ctx, cancel := cleanup(ctx, undoLimit, undoLastWord)
+	defer cancel()
+	held := exchanged.Hold(time.Now())
+	outcome, err := m.jfrog.Revoke(ctx, held)
+	m.sayDiscarded(held, outcome, err)
+	if outcome == jfrog.Failed {
+		return nil // the state still has it: the post step tries again
+	}
+	m.state.Tokens = m.state.Tokens[1:]
+	return m.ci.SaveState(m.state.encode())
+}
+
+// handOn sets the outputs and tells about the token.
+func (m *minting) handOn(t jfrog.Token) error {
+	if err := m.ci.Outputs(m.outputs(t)); err != nil {
+		return err
+	}
+	if m.cfg.Summary {
+		if err := m.ci.Summary(summaryOf(t, m.cfg, m.description())); err != nil {
+			return err
+		}
+	}
+	m.sayToken(t)
+	return nil
+}
+
+// outputs are those of GitHub. What JFrog did not give is left out.
+func (m *minting) outputs(t jfrog.Token) [][2]string {
+	var pairs [][2]string
+	set := func(name, value string) {
+		if value != "" {
+			pairs = append(pairs, [2]string{name, value})
+		}
+	}
+	set("token", t.Access.Reveal())
+	set("username", t.Username)
+	set("token-id", t.ID)
+	if !t.Expiry.IsZero() {
+		set("expires-at", t.Expiry.Format(time.RFC3339))
+	}
+	if t.Life > 0 {
+		set("expires-in", strconv.FormatInt(int64(t.Life/time.Second), 10))
+	}
+	set("scope", t.Scope)
+	set("revocable", strconv.FormatBool(t.Revocable))
+	set("url", m.cfg.URL.String())
+	set("host", m.cfg.URL.Host)
+	if m.cfg.IncludeReferenceToken {
+		set("reference-token", t.Reference.Reveal())
+	}
+	if m.cfg.Refreshable {
+		set("refresh-token", t.Refresh.Reveal())
+	}
+	// Under these names JFrog's set-up action gives them.
+	set("oidc-token", t.Access.Reveal())
+	set("oidc-user", t.Username)
+	return pairs
+}
+
+// undo revokes every token that exists. What it cannot revoke stays in the
+// state, and is said.
+func (m *minting) undo(ctx context.Context) {
+	ctx, cancel := cleanup(ctx, undoLimit, undoLastWord)
+	defer cancel()
+	left := []heldToken{}
+	for _, t := range m.state.Tokens {
+		h := t.held()
+		outcome, err := m.jfrog.Revoke(ctx, h)
+		m.sayUndone(h, outcome, err)
+		if outcome == jfrog.Failed {
+			left = append(left, t)
+		}
+	}
+	if len(left) < len(m.state.Tokens) {
+		m.state.Tokens = left
+		// Where even this fails the post step tries again, and finds the
+		// tokens gone.
+		_ = m.ci.SaveState(m.state.encode())
+	}
+}
+
+// description is what JFrog shows of the token, with the mark of this mint at
+// its end: it tells a token of ours from that of a job beside us.
+func (m *minting) description() string {
+	if m.mark == "" {
+		m.mark = "[jt-" + rand.Text()[:16] + "]"
+	}
+	d := []rune(m.cfg.Description)
+	if len(d) == 0 {
+		d = []rune(m.ci.Description())
+	}
+	return string(d[:min(len(d), config.MaxDescription-config.MarkLength)]) + " " + m.mark
+}

@@ -1,0 +1,75 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/ephemeral-ci/jfrog-token/internal/config"
+	"github.com/ephemeral-ci/jfrog-token/internal/jfrog"
+	"github.com/ephemeral-ci/jfrog-token/internal/wire"
+)
+
+// revokeLimit bounds revoke, retries included: a job's last step must not be
+// what holds the job up.
+const (
+	revokeLimit    = 15 * time.Second
+	revokeLastWord = 5 * time.Second // after a signal
+)
+
+// errRevoke fails the step where revoke-failure asks for it. What failed was
+// already told.
+var errRevoke = errors.New("a token was not revoked, and revoke-failure is fail")
+
+// revoke ends what mint of the same job saved. It reads the state alone.
+func (a *app) revoke(ctx context.Context) error {
+	saved := a.ci.State()
+	if saved == "" {
+		a.ci.Info("nothing to revoke: no token was saved")
+		return nil
+	}
+	s, err := decodeState(saved)
+	if err != nil {
+		return err
+	}
+	u, wrong := config.ParseURL(s.URL)
+	roots, err := config.Roots(s.CACert)
+	if wrong != "" {
+		return errState
+	}
+	for _, t := range s.Tokens {
+		a.ci.Mask(t.held().Bearer) // masks live as long as the job; a runner that forgets them is not worth the risk
+	}
+	if err != nil {
+		return doing(revoking, errors.New("ca-cert "+err.Error()))
+	}
+
+	client := jfrog.New(a.client(wire.Options{Roots: roots}), u, wire.Policy{MaxAttempts: 10, Notify: a.sayRetry})
+	limited, cancel := cleanup(ctx, revokeLimit, revokeLastWord)
+	defer cancel()
+	failed, done := false, 0
+	for _, t := range s.Tokens {
+		if t.HandedOn && !s.Revoke {
+			continue
+		}
+		outcome, err := client.Revoke(limited, t.held())
+		line := a.sayRevoked(t, outcome, err, s.RevokeFailure)
+		if s.Summary {
+			if e := a.ci.Summary("\n" + line + "\n"); e != nil {
+				a.ci.Warning(e.Error())
+			}
+		}
+		failed = failed || outcome == jfrog.Failed
+		done++
+	}
+	if done == 0 {
+		a.sayNothing(s)
+	}
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case failed && s.RevokeFailure == "fail":
+		return errRevoke
+	}
+	return nil
+}

@@ -1,0 +1,35 @@
+package ci
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// harmless makes one line of s that a log shows as it is and that no runner
+// takes for a command. Runners know `::name ::` at the start of a line, after
+// blanks, and the older `##[name]` anywhere in it:
+// https://github.com/actions/runner/blob/main/src/Runner.Common/ActionCommand.cs
+func harmless(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); {
+		r, size := utf8.DecodeRuneInString(s[i:])
+		switch {
+		case r == utf8.RuneError && size == 1:
+			fmt.Fprintf(&b, `\x%02x`, s[i])
+		case r < ' ' || r >= 0x7f && r <= 0x9f:
+			fmt.Fprintf(&b, `\x%02x`, r)
+		case unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Zl, r) || unicode.Is(unicode.Zp, r):
+			fmt.Fprintf(&b, `\u%04x`, r) // turns the direction of the text, or breaks its line
+		default:
+			b.WriteRune(r)
+		}
+		i += size
+	}
+	line := strings.ReplaceAll(b.String(), "##[", "## [")
+	if rest := strings.TrimLeftFunc(line, unicode.IsSpace); strings.HasPrefix(rest, "::") {
+		line = ": " + strings.TrimLeft(rest, ":")
+	}
+	return line
+}

@@ -1,0 +1,346 @@
+// Package config reads the inputs: where they come from, what is allowed, and
+// all that is wrong with them in one go.
+package config
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/sethvargo/go-envconfig"
+
+	"github.com/ephemeral-ci/jfrog-token/internal/jwt"
+	"github.com/ephemeral-ci/jfrog-token/internal/secret"
+)
+
+// inputs are the inputs as they were written. All are text here: envconfig's
+// own conversions quote what they cannot convert, and it may be a secret. The
+// help texts stand in action.yml and in the README too, and a test compares
+// the three.
+type inputs struct {
+	URL                   string        `env:"URL" help:"JFrog Platform URL, such as https://acme.jfrog.io. Default: the variable JF_URL."`
+	OIDCProviderName      string        `env:"OIDC_PROVIDER_NAME" help:"Name of the OIDC integration in JFrog. Turns OIDC mode on."`
+	OIDCAudience          string        `env:"OIDC_AUDIENCE" help:"Audience to ask for in the ID token. Without it none is asked for."`
+	IDToken               secret.String `env:"ID_TOKEN" help:"ID token that the CI already handed out. GitHub and Forgejo need none."`
+	IdentityMappingName   string        `env:"IDENTITY_MAPPING_NAME" help:"Identity mapping to use."`
+	AccessToken           secret.String `env:"ACCESS_TOKEN" help:"Stored identity, access or reference token. Turns stored mode on. Default: the variable JF_ACCESS_TOKEN, which OIDC mode ignores."`
+	Scope                 string        `env:"SCOPE" help:"Scopes of the token, separated by spaces or new lines, such as applied-permissions/user."`
+	Groups                string        `env:"GROUPS" help:"Group names, one a line or separated by commas: short for one applied-permissions/groups scope."`
+	ExpiresIn             string        `env:"EXPIRES_IN" help:"Life of the token: 15m, 1h30m, or seconds. Default: 1h in stored mode, the identity mapping's in OIDC mode."`
+	Username              string        `env:"USERNAME" help:"User to create the token for. Default: the user of the credential."`
+	Audience              string        `env:"AUDIENCE" help:"JFrog services that accept the token, such as jfrt@* jfac@*. Default: JFrog's, which is all."`
+	ProjectKey            string        `env:"PROJECT_KEY" help:"JFrog project of the identity mapping or of the token."`
+	ApplicationKey        string        `env:"APPLICATION_KEY" help:"JFrog application, for the exchange of an ID token."`
+	Description           string        `env:"DESCRIPTION" help:"Description of the token in JFrog. Default: the CI, repository, workflow, run and job. A unique mark is added to it."`
+	Refreshable           string        `env:"REFRESHABLE, default=false" help:"Ask for a refresh token as well."`
+	IncludeReferenceToken string        `env:"INCLUDE_REFERENCE_TOKEN, default=false" help:"Ask for a reference token as well: short, for tools that limit the length of a password."`
+	ForceRevocable        string        `env:"FORCE_REVOCABLE" help:"Ask JFrog to keep the token revocable although it lives under 6 hours. Default: true in stored mode, false in OIDC mode."`
+	Revoke                string        `env:"REVOKE, default=true" help:"Revoke the token when the job ends."`
+	RevokeFailure         string        `env:"REVOKE_FAILURE, default=warn" help:"What a failed revocation does: warn, or fail the job."`
+	Summary               string        `env:"SUMMARY, default=true" help:"Write the job summary."`
+	Timeout               string        `env:"TIMEOUT, default=2m" help:"Bound on the whole of getting a token, retries included."`
+	MaxAttempts           string        `env:"MAX_ATTEMPTS, default=10" help:"Attempts for each request, within timeout."`
+	CACert                string        `env:"CA_CERT" help:"Further trusted root certificates: PEM text, or the path of a PEM file."`
+	Command               string        `env:"COMMAND, default=mint" help:"Command to run: mint or revoke."`
+}
+
+// Commands are those that the input command may name.
+var Commands = []string{"mint", "revoke"}
+
+// Config is what the inputs of mint amount to.
+type Config struct {
+	URL *url.URL // without a trailing slash, /artifactory or /access
+
+	ProviderName        string // OIDC mode where it is set
+	OIDCAudience        string
+	IDToken             secret.String
+	IdentityMappingName string
+	AccessToken         secret.String // stored mode where it is set
+
+	Scope                 string        // scope and groups
+	ExpiresIn             time.Duration // zero: not given
+	Username              string
+	Audience              string
+	ProjectKey            string
+	ApplicationKey        string
+	Description           string
+	Refreshable           bool
+	IncludeReferenceToken bool
+	ForceRevocable        bool
+
+	Revoke        bool
+	RevokeFailure string // "warn" or "fail"
+	Summary       bool
+	Timeout       time.Duration
+	MaxAttempts   int
+	CACert        string         // PEM text, or an absolute path
+	Roots         *x509.CertPool // nil: the system's
+
+	Warnings []string
+}
+
+// OIDC reports whether an ID token is the proof, not a stored token.
+func (c *Config) OIDC() bool { return c.ProviderName != "" }
+
+// Narrows reports whether the exchanged token is used to create another one:
+// an exchange itself takes none of these wishes.
+func (c *Config) Narrows() bool {
+	return c.OIDC() && (c.Scope != "" || c.ExpiresIn != 0 || c.Username != "" || c.Audience != "" ||
+		c.Description != "" || c.Refreshable || c.ForceRevocable)
+}
+
+// Error is every problem with the inputs, each with the input's name and none
+// with a value that could be secret.
+type Error struct{ Problems []string }
+
+func (e *Error) Error() string { return strings.Join(e.Problems, "; ") }
+
+// Limits of JFrog's API, in characters:
+// https://jfrog.com/help/r/jfrog-rest-apis/create-token
+const (
+	maxScope       = 500
+	maxUsername    = 255
+	maxAudience    = 255
+	MaxDescription = 1024
+)
+
+// MarkLength is how much of a description the mark takes that tells one mint
+// from all others, in characters.
+const MarkLength = 22
+
+var projectKey = regexp.MustCompile(`^[a-z][a-z0-9-]{1,31}$`)
+
+// Load reads the inputs of mint. The error is an *Error.
+func Load(lookup Lookuper) (*Config, error) {
+	var in inputs
+	if err := envconfig.ProcessWith(context.Background(), &envconfig.Config{Target: &in, Lookuper: lookup}); err != nil {
+		return nil, &Error{[]string{"inputs cannot be read"}} // its text could quote one
+	}
+	r := &reader{c: &Config{
+		ProviderName: in.OIDCProviderName, OIDCAudience: in.OIDCAudience, IdentityMappingName: in.IdentityMappingName,
+		IDToken: in.IDToken, AccessToken: in.AccessToken, Username: in.Username, Audience: in.Audience,
+		ProjectKey: in.ProjectKey, ApplicationKey: in.ApplicationKey, Description: in.Description,
+		RevokeFailure: in.RevokeFailure,
+	}}
+	c := r.c
+	c.URL = r.url("url", in.URL)
+	r.credential(lookup)
+
+	c.Scope = r.scope(in.Scope, in.Groups)
+	c.ExpiresIn = r.duration("expires-in", in.ExpiresIn)
+	if c.ExpiresIn%time.Second != 0 {
+		r.problem("expires-in", "must be whole seconds")
+	}
+	if c.ExpiresIn > 24*time.Hour {
+		r.warn("expires-in is more than 24 hours: a credential for one job rarely needs that")
+	}
+	r.text("username", c.Username, maxUsername)
+	r.text("audience", c.Audience, maxAudience)
+	r.text("description", c.Description, MaxDescription-MarkLength)
+	if c.ProjectKey != "" && !projectKey.MatchString(c.ProjectKey) {
+		r.problem("project-key", "must be 2 to 32 of a-z, 0-9 and -, the first a letter")
+	}
+	if c.Audience != "" && !reachesAccess(c.Audience) {
+		r.warn("audience names neither *@* nor jfac@*: JFrog Access will not accept the token, so it cannot revoke itself")
+	}
+
+	c.Refreshable = r.boolean("refreshable", in.Refreshable)
+	c.IncludeReferenceToken = r.boolean("include-reference-token", in.IncludeReferenceToken)
+	if c.ForceRevocable = !c.OIDC(); in.ForceRevocable != "" {
+		c.ForceRevocable = r.boolean("force-revocable", in.ForceRevocable)
+	}
+	c.Revoke = r.boolean("revoke", in.Revoke)
+	c.Summary = r.boolean("summary", in.Summary)
+	if c.RevokeFailure != "warn" && c.RevokeFailure != "fail" {
+		r.problem("revoke-failure", "must be warn or fail")
+	}
+	c.Timeout = r.duration("timeout", in.Timeout)
+	var err error
+	if c.MaxAttempts, err = strconv.Atoi(in.MaxAttempts); err != nil || c.MaxAttempts < 1 || c.MaxAttempts > 100 {
+		r.problem("max-attempts", "must be a number from 1 to 100")
+	}
+	c.CACert, c.Roots = r.roots(in.CACert)
+	if r.problems != nil {
+		return nil, &Error{r.problems}
+	}
+	return c, nil
+}
+
+// Command gives the command that the input names. The error is an *Error.
+func Command(lookup Lookuper) (string, error) {
+	name, ok := lookup.Lookup("COMMAND")
+	if !ok {
+		return "mint", nil
+	}
+	for _, c := range Commands {
+		if name == c {
+			return name, nil
+		}
+	}
+	return "", &Error{[]string{"command: must be " + strings.Join(Commands, " or ")}}
+}
+
+// reader turns text into values and gathers what is wrong with it.
+type reader struct {
+	c        *Config
+	problems []string
+}
+
+func (r *reader) problem(input, what string) { r.problems = append(r.problems, input+": "+what) }
+func (r *reader) warn(what string)           { r.c.Warnings = append(r.c.Warnings, what) }
+
+// credential settles which of the two modes it is.
+func (r *reader) credential(lookup Lookuper) {
+	c := r.c
+	if c.AccessToken.IsZero() && !c.OIDC() {
+		if v, ok := lookup.Env("JF_ACCESS_TOKEN"); ok {
+			c.AccessToken = secret.New(v)
+		}
+	}
+	switch {
+	case c.OIDC() && !c.AccessToken.IsZero():
+		r.problem("access-token", "cannot stand beside oidc-provider-name; remove one of the two")
+	case !c.OIDC() && c.AccessToken.IsZero():
+		r.problem("oidc-provider-name", "nothing says who this job is; set it to the name of the OIDC integration in JFrog, or set access-token (an empty one counts as unset: is the secret there?)")
+	}
+	if !c.OIDC() {
+		for _, i := range []struct {
+			name string
+			set  bool
+		}{
+			{"oidc-audience", c.OIDCAudience != ""}, {"id-token", !c.IDToken.IsZero()},
+			{"identity-mapping-name", c.IdentityMappingName != ""}, {"application-key", c.ApplicationKey != ""},
+		} {
+			if i.set {
+				r.problem(i.name, "needs oidc-provider-name")
+			}
+		}
+	}
+	if v := c.AccessToken.Reveal(); strings.ContainsFunc(v, unprintable) {
+		r.problem("access-token", "holds a blank, a line break or another character that no token has")
+	} else if strings.HasPrefix(v, "AKCp") {
+		r.problem("access-token", "is an API key, which JFrog Access does not take; make an identity token")
+	}
+	if v := c.IDToken.Reveal(); v != "" {
+		if _, err := jwt.Peek(v); err != nil || strings.ContainsFunc(v, unprintable) {
+			r.problem("id-token", "is not a JWT; is the variable's value given, or only its name?")
+		}
+		if c.OIDCAudience != "" {
+			r.warn("oidc-audience has no effect beside id-token: its audience is already fixed")
+		}
+	}
+	r.text("oidc-provider-name", c.ProviderName, 255)
+	r.text("oidc-audience", c.OIDCAudience, 1024)
+	r.text("identity-mapping-name", c.IdentityMappingName, 255)
+	r.text("application-key", c.ApplicationKey, 255)
+}
+
+func unprintable(r rune) bool { return r <= ' ' || r > '~' }
+
+// text checks a value that is sent as it is.
+func (r *reader) text(input, v string, limit int) {
+	switch {
+	case utf8.RuneCountInString(v) > limit:
+		r.problem(input, fmt.Sprintf("is longer than %d characters", limit))
+	case strings.ContainsFunc(v, func(c rune) bool { return c < ' ' || c == 0x7f }):
+		r.problem(input, "must be one line without control characters")
+	case !utf8.ValidString(v):
+		r.problem(input, "is not UTF-8")
+	}
+}
+
+// boolean accepts the spellings of YAML 1.2's core schema, as
+// core.getBooleanInput of GitHub's toolkit does.
+func (r *reader) boolean(input, v string) bool {
+	switch v {
+	case "true", "True", "TRUE":
+		return true
+	case "false", "False", "FALSE":
+		return false
+	}
+	r.problem(input, "must be true or false")
+	return false
+}
+
+func (r *reader) duration(input, v string) time.Duration {
+	if v == "" {
+		return 0
+	}
+	d, ok := ParseDuration(v)
+	if !ok {
+		r.problem(input, "must be a time above zero: 15m, 1h30m, or seconds")
+	}
+	return d
+}
+
+// ParseDuration reads "15m", "1h30m" or whole seconds. It accepts what is
+// above zero and at most 2³¹-1 seconds, which is what JFrog can count.
+func ParseDuration(v string) (time.Duration, bool) {
+	d, err := time.ParseDuration(v)
+	if n, e := strconv.ParseUint(v, 10, 31); e == nil {
+		d, err = time.Duration(n)*time.Second, nil
+	}
+	if err != nil || d <= 0 || d > (1<<31-1)*time.Second {
+		return 0, false
+	}
+	return d, true
+}
+
+// reachesAccess reports whether a token for this audience may call JFrog
+// Access, which revoking it takes.
+func reachesAccess(audience string) bool {
+	for a := range strings.FieldsSeq(audience) {
+		if strings.HasPrefix(a, "*@") || strings.HasPrefix(a, "jfac@") {
+			return true
+		}
+	}
+	return false
+}
+
+// roots adds the given certificates to the system's.
+func (r *reader) roots(v string) (string, *x509.CertPool) {
+	if v == "" {
+		return "", nil
+	}
+	if !strings.Contains(v, "-----BEGIN") {
+		if abs, err := filepath.Abs(v); err == nil {
+			v = abs // the post step may run elsewhere
+		}
+	}
+	pool, err := Roots(v)
+	if err != nil {
+		r.problem("ca-cert", err.Error())
+	}
+	return v, pool
+}
+
+// Roots gives the system's roots and those in v, which is PEM text or the
+// path of a PEM file; nil where v is empty.
+func Roots(v string) (*x509.CertPool, error) {
+	if v == "" {
+		return nil, nil
+	}
+	pem := []byte(v)
+	if !strings.Contains(v, "-----BEGIN") {
+		var err error
+		if pem, err = os.ReadFile(v); err != nil {
+			return nil, fmt.Errorf("is neither PEM text nor a file that can be read")
+		}
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("holds no certificate")
+	}
+	return pool, nil
+}

@@ -1,0 +1,51 @@
+package config
+
+import (
+	"net/url"
+	"strings"
+
+	"github.com/ephemeral-ci/jfrog-token/internal/wire"
+)
+
+func (r *reader) url(input, v string) *url.URL {
+	u, wrong := ParseURL(v)
+	if wrong != "" {
+		r.problem(input, wrong)
+	}
+	return u
+}
+
+// ParseURL checks and cleans the platform's URL. What is wrong with it is said
+// without its value: it may hold a password, and url.Parse's error does.
+func ParseURL(v string) (u *url.URL, wrong string) {
+	if v == "" {
+		return nil, "is not set; set it, or the variable JF_URL, to the platform's URL, such as https://acme.jfrog.io"
+	}
+	if strings.ContainsFunc(v, func(r rune) bool { return r <= ' ' || r > '~' || r == '\\' || r == '%' }) {
+		return nil, "holds a character that does not belong in a platform's URL"
+	}
+	if !strings.Contains(v, "://") {
+		return nil, "must begin with https://"
+	}
+	u, err := url.Parse(v)
+	switch {
+	case err != nil || u.Hostname() == "":
+		return nil, "is not an URL"
+	case u.User != nil:
+		return nil, "must not hold a user or a password"
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.Contains(v, "#"):
+		return nil, "must not hold a query or a fragment"
+	case !wire.Secure(u):
+		return nil, "must begin with https:// (http is for loopback addresses alone)"
+	}
+	path := strings.TrimRight(u.Path, "/")
+	for _, service := range []string{"/artifactory", "/access"} {
+		path = strings.TrimRight(strings.TrimSuffix(path, service), "/")
+	}
+	for _, part := range strings.Split(path, "/") {
+		if part == "." || part == ".." {
+			return nil, "must not hold . or .. in its path"
+		}
+	}
+	return &url.URL{Scheme: u.Scheme, Host: strings.ToLower(u.Host), Path: path}, ""
+}
