@@ -1,0 +1,284 @@
+package jfrogtest
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"mime"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// createRequest has the fields of POST tokens. Unknown ones and empty strings are tolerated.
+type createRequest struct {
+	GrantType        string `json:"grant_type"`
+	Username         string `json:"username"`
+	Scope            string `json:"scope"`
+	ExpiresIn        *int   `json:"expires_in"`
+	Refreshable      bool   `json:"refreshable"`
+	RefreshToken     string `json:"refresh_token"`
+	Description      string `json:"description"`
+	Audience         string `json:"audience"`
+	IncludeReference bool   `json:"include_reference_token"`
+	ForceRevocable   bool   `json:"force_revocable"`
+	ProjectKey       string `json:"project_key"`
+
+	formForced bool // force_revocable came in a form
+}
+
+var errMediaType = errors.New("HTTP 415 Unsupported Media Type")
+
+func parseCreate(c *call) (req createRequest, err error) {
+	mediaType, _, _ := mime.ParseMediaType(c.Header.Get("Content-Type"))
+	switch mediaType {
+	case "application/json":
+		err = json.Unmarshal(c.body, &req)
+		return req, err
+	case "application/x-www-form-urlencoded":
+		return parseForm(string(c.body))
+	}
+	return req, errMediaType
+}
+
+func parseForm(body string) (createRequest, error) {
+	form, err := url.ParseQuery(body)
+	if err != nil {
+		return createRequest{}, err
+	}
+	req := createRequest{
+		GrantType:    form.Get("grant_type"),
+		Username:     form.Get("username"),
+		Scope:        form.Get("scope"),
+		RefreshToken: form.Get("refresh_token"),
+		Description:  form.Get("description"),
+		Audience:     form.Get("audience"),
+		ProjectKey:   form.Get("project_key"),
+		formForced:   form.Has("force_revocable"),
+	}
+	if s := form.Get("expires_in"); s != "" {
+		n, err := strconv.Atoi(s)
+		if err != nil {
+			return req, fmt.Errorf("expires_in: %w", err)
+		}
+		req.ExpiresIn = &n
+	}
+	for name, field := range map[string]*bool{
+		"refreshable": &req.Refreshable, "include_reference_token": &req.IncludeReference,
+	} {
+		if s := form.Get(name); s != "" {
+			if *field, err = strconv.ParseBool(s); err != nil {
+				return req, fmt.Errorf("%s: %w", name, err)
+			}
+		}
+	}
+	return req, nil
+}
+
+var projectKey = regexp.MustCompile(`^[a-z][a-z0-9-]{1,31}$`)
+
+// invalid says which limit of the API the request breaks.
+func (r *createRequest) invalid() string {
+	for _, limit := range []struct {
+		name, value string
+		max         int
+	}{
+		{"username", r.Username, 255}, {"scope", r.Scope, 500},
+		{"description", r.Description, 1024}, {"audience", r.Audience, 255},
+	} {
+		if utf8.RuneCountInString(limit.value) > limit.max {
+			return fmt.Sprintf("%s must not be longer than %d characters", limit.name, limit.max)
+		}
+	}
+	if r.ExpiresIn != nil && *r.ExpiresIn < 0 {
+		return "expires_in must not be negative"
+	}
+	if r.ProjectKey != "" && !projectKey.MatchString(r.ProjectKey) {
+		return "Invalid project key"
+	}
+	for _, a := range strings.Fields(r.Audience) {
+		if !audienceToken.MatchString(a) {
+			return "Illegal audience: " + a
+		}
+	}
+	return ""
+}
+
+func (p *Platform) create(c *call) answer {
+	bad := func(message string) answer { return p.refuse(400, "BAD_REQUEST", message, "") }
+	forbid := func(message string) answer { return p.refuse(403, "FORBIDDEN", message, "") }
+
+	req, err := parseCreate(c)
+	if err == errMediaType {
+		return p.refuse(415, "UNSUPPORTED_MEDIA_TYPE", err.Error(), "")
+	}
+	if err == nil && req.GrantType == "refresh_token" {
+		return p.refresh(c, req)
+	}
+	bearer, refused := p.authenticate(c)
+	switch {
+	case refused != nil:
+		return *refused
+	case err != nil:
+		return bad("Invalid request body: " + err.Error())
+	case req.formForced && p.cfg.FormForceRevocable == "refuse":
+		return bad("force_revocable is not accepted in a form")
+	case req.GrantType != "" && req.GrantType != "client_credentials":
+		return bad("Unsupported grant type: " + req.GrantType)
+	}
+	if message := req.invalid(); message != "" {
+		return bad(message)
+	}
+	scope := cmp.Or(strings.TrimSpace(req.Scope), userScope)
+	scopes, err := parseScope(scope)
+	if err != nil {
+		return bad(err.Error())
+	}
+
+	user := cmp.Or(req.Username, bearer.User)
+	if bearer.nameless && user == bearer.User {
+		// The subject of a mapping without username is <provider>/<mapping>, which is no user name:
+		// https://github.com/jfrog/terraform-provider-artifactory/issues/1246
+		return bad("Invalid formatted name: " + user)
+	}
+	user = strings.TrimPrefix(user, p.serviceID+"/users/")
+	admin := p.isAdmin(bearer)
+	if !admin && user != bearer.User {
+		return forbid("User " + bearer.User + " can only create user token(s) for themselves")
+	}
+	for _, s := range scopes {
+		if !p.mayGrant(bearer, s) {
+			return forbid("Logged in user cannot request token with scope: " + s)
+		}
+	}
+
+	lifetime, refusal := p.lifetime(req.ExpiresIn, admin)
+	switch {
+	case refusal != "":
+		return forbid(refusal)
+	case req.Refreshable && p.cfg.NoRefreshable:
+		return forbid("Refreshable tokens are not allowed")
+	case req.Refreshable && lifetime == 0:
+		return bad("A token that never expires cannot be refreshable")
+	}
+	t := &token{
+		Token: Token{
+			Kind: "access", User: user, Subject: p.serviceID + "/users/" + user, Scope: scope,
+			Audience: cmp.Or(req.Audience, allAudiences), Description: req.Description, IssuedAt: time.Now(),
+			Refreshable: req.Refreshable, Parent: bearer.ID,
+			Reference: req.IncludeReference && p.cfg.since("7.38.10"),
+		},
+		scopes: scopes, lifetime: lifetime, nameless: bearer.nameless && user == bearer.User,
+		forced: req.ForceRevocable && p.cfg.since("7.50.3"),
+	}
+	p.issue(t)
+	return p.created(t)
+}
+
+// mayGrant is the ceiling: nobody hands out more than they have.
+func (p *Platform) mayGrant(bearer *token, scope string) bool {
+	if p.isAdmin(bearer) {
+		return true
+	}
+	groups, isGroups := strings.CutPrefix(scope, groupsPrefix)
+	if isGroups && !*p.cfg.NonAdminGroups {
+		return false
+	}
+	if isGroups && slices.Contains(bearer.scopes, userScope) && subset(members(groups), p.user(bearer.User).Groups) {
+		return true
+	}
+	return within(scope, bearer.scopes)
+}
+
+func (p *Platform) lifetime(requested *int, admin bool) (seconds int, refusal string) {
+	limit := p.cfg.MaxExpiry
+	switch {
+	case requested == nil, *requested == 0 && !p.cfg.since("7.42.1"):
+		if !admin && limit > 0 {
+			return min(p.cfg.DefaultExpiry, limit), ""
+		}
+		return p.cfg.DefaultExpiry, ""
+	case admin:
+		return *requested, ""
+	case *requested == 0 && (limit > 0 || !p.cfg.NonAdminNever):
+		return 0, "User can only create user token with expires in larger than 0"
+	case limit > 0 && *requested > limit:
+		return 0, fmt.Sprintf("User can only create user token with expires in smaller than %d seconds", limit)
+	}
+	return *requested, ""
+}
+
+func (p *Platform) created(t *token) answer {
+	body := map[string]any{"access_token": t.access, "scope": t.Scope, "token_type": "Bearer"}
+	if !p.cfg.OmitTokenID {
+		body["token_id"] = t.ID
+	}
+	if t.lifetime != 0 {
+		body["expires_in"] = t.lifetime
+	}
+	if t.refresh != "" {
+		body["refresh_token"] = t.refresh
+	}
+	if t.reference != "" {
+		body["reference_token"] = t.reference
+	}
+	a := jsonAnswer(200, body)
+	a.stored = true
+	return a
+}
+
+// refresh rotates: the old pair is gone as soon as the new one exists, whether the answer arrives or not.
+func (p *Platform) refresh(c *call, req createRequest) answer {
+	i := slices.IndexFunc(p.tokens, func(t *token) bool {
+		return t.refresh != "" && t.refresh == req.RefreshToken && !t.Revoked
+	})
+	var old *token
+	if i >= 0 {
+		old = p.tokens[i]
+	}
+	now := time.Now()
+	grace := time.Duration(p.cfg.RefreshGrace) * time.Second
+	bearer, refused := p.authenticate(c)
+	if refused != nil {
+		own, problem := p.lookup(c.bearer())
+		if problem != "expired" || own != old || now.After(own.Expiry.Add(grace)) {
+			return *refused
+		}
+		bearer = own
+	}
+	switch {
+	case !p.cfg.since("7.37.9"):
+		return p.refuse(400, "BAD_REQUEST", "Unsupported grant type: refresh_token", "")
+	case req.RefreshToken == "":
+		return p.refuse(400, "BAD_REQUEST", "refresh_token is required", "")
+	case old == nil, old.expired(now) && now.After(old.Expiry.Add(grace)):
+		return p.refuse(404, "NOT_FOUND", "Token matching the provided refresh token was not found.", "")
+	case bearer.User != old.User:
+		return p.refuse(403, "FORBIDDEN", "Only "+old.User+" can refresh this token", "")
+	}
+	next := &token{
+		Token: Token{
+			Kind: "access", User: old.User, Subject: old.Subject, Scope: old.Scope, Audience: old.Audience,
+			Description: old.Description, IssuedAt: now, Refreshable: true, Provider: old.Provider,
+			Mapping: old.Mapping, Parent: old.ID,
+			Reference: req.IncludeReference, // not inherited
+		},
+		scopes: old.scopes, lifetime: old.lifetime, forced: old.forced, selfRevocable: old.selfRevocable,
+		nameless: old.nameless,
+	}
+	if req.ExpiresIn != nil {
+		lifetime, refusal := p.lifetime(req.ExpiresIn, p.isAdmin(bearer))
+		if refusal != "" || lifetime <= 0 {
+			return p.refuse(403, "FORBIDDEN", cmp.Or(refusal, "expires_in must be larger than 0"), "")
+		}
+		next.lifetime = lifetime
+	}
+	old.Revoked = true
+	p.issue(next)
+	return p.created(next)
+}

@@ -1,0 +1,262 @@
+package jfrogtest
+
+import (
+	"bytes"
+	"cmp"
+	"compress/gzip"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Fault is a way to misbehave. The first fault in the list that matches a request and has Times left is applied.
+type Fault struct {
+	// On is "idtoken", "keys" (issuer); "exchange", "create", "refresh", "revoke", "list", "me", "get", "ping",
+	// "version", "other" (platform); or "any".
+	On    string `json:"on"`
+	Skip  int    `json:"skip"`  // let so many matches pass that no earlier fault took
+	Times int    `json:"times"` // then apply so many times; 0: for ever
+	After bool   `json:"after"` // do what was asked for first, then misbehave
+	// Kind is "status" (default), "close", "reset", "hang", "slow", "endless", "truncate", "garbage", "html",
+	// "redirect", "delay", "body", "edit", "bigheader", "gzip" or "huge".
+	Kind    string            `json:"kind"`
+	Status  int               `json:"status"`
+	Headers map[string]string `json:"headers"`
+	// In Body, Headers and the strings of Set, {{access_token}} (the token just issued, else the bearer), {{bearer}} and
+	// {{subject_token}} are filled in: a server may echo our own secrets at us.
+	Body    string         `json:"body"`
+	DelayMS int            `json:"delay_ms"`
+	Drop    []string       `json:"drop"`
+	Set     map[string]any `json:"set"`
+}
+
+type faultState struct {
+	Fault
+	skipped, used int
+}
+
+var (
+	faultOps = []string{"any", "idtoken", "keys", "exchange", "create", "refresh", "revoke", "list", "me", "get", "ping",
+		"version", "other"}
+	faultKinds = []string{"", "status", "close", "reset", "hang", "slow", "endless", "truncate", "garbage", "html",
+		"redirect", "delay", "body", "edit", "bigheader", "gzip", "huge"}
+	// These change the real answer, so the work is done whether After is set or not.
+	realAnswer = []string{"slow", "truncate", "delay", "body", "edit"}
+)
+
+func checkFaults(faults []Fault) error {
+	for i, fault := range faults {
+		if !slices.Contains(faultOps, fault.On) {
+			return fmt.Errorf("faults[%d]: unknown operation %q", i, fault.On)
+		}
+		if !slices.Contains(faultKinds, fault.Kind) {
+			return fmt.Errorf("faults[%d]: unknown kind %q", i, fault.Kind)
+		}
+	}
+	return nil
+}
+
+// SetFaults replaces all faults. It panics on an unknown operation or kind.
+func (f *front) SetFaults(faults []Fault) {
+	if err := checkFaults(faults); err != nil {
+		panic(err)
+	}
+	f.lock.Lock()
+	defer f.lock.Unlock()
+	f.faults = nil
+	for _, fault := range faults {
+		f.faults = append(f.faults, &faultState{Fault: fault})
+	}
+}
+
+func (f *front) nextFault(c *call) *Fault {
+	f.lock.Lock()
+	defer f.lock.Unlock()
+	for _, s := range f.faults {
+		if s.On != "any" && s.On != c.op || s.Times > 0 && s.used == s.Times {
+			continue
+		}
+		if s.skipped < s.Skip {
+			s.skipped++
+			continue
+		}
+		s.used++
+		c.log.Fault = cmp.Or(s.Kind, "status")
+		return &s.Fault
+	}
+	return nil
+}
+
+func (f *front) misbehave(w http.ResponseWriter, c *call, fault Fault, work func() answer) {
+	if fault.Kind == "delay" && !fault.After {
+		f.sleep(c, fault.DelayMS)
+	}
+	a := textAnswer(200, "{}")
+	if fault.After || slices.Contains(realAnswer, fault.Kind) {
+		a = work()
+	}
+	fill := c.placeholders(a.body)
+	text := func(status int, body string) {
+		a = textAnswer(cmp.Or(fault.Status, status), fill.Replace(body))
+	}
+	for name, value := range fault.Headers {
+		w.Header().Set(name, fill.Replace(value))
+	}
+
+	switch fault.Kind {
+	case "", "status":
+		text(500, fault.Body)
+	case "html":
+		text(200, cmp.Or(fault.Body, "<!DOCTYPE html><html><head><title>JFrog</title></head><body>Log in</body></html>"))
+	case "redirect":
+		text(302, fault.Body)
+		if w.Header().Get("Location") == "" {
+			w.Header().Set("Location", f.URL()+"/ui/login")
+		}
+	case "huge":
+		a = textAnswer(cmp.Or(fault.Status, 400),
+			`{"errors":[{"code":"BAD_REQUEST","message":"`+strings.Repeat("0123456789abcdef", 1<<18)+`"}]}`)
+	case "body":
+		text(a.status, fault.Body)
+	case "edit":
+		a.status, a.body = cmp.Or(fault.Status, a.status), edit(a.body, fault, fill)
+	case "delay":
+		if fault.After {
+			f.sleep(c, fault.DelayMS)
+		}
+	case "bigheader":
+		a.status = cmp.Or(fault.Status, a.status)
+		w.Header().Set("X-Big", strings.Repeat("0123456789abcdef", 1<<17))
+	case "gzip":
+		a.status, a.body = cmp.Or(fault.Status, a.status), gzipBomb()
+		w.Header().Set("Content-Encoding", "gzip")
+	case "truncate":
+		w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
+		a.body = a.body[:len(a.body)/2]
+		f.write(w, c, a)
+		http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	case "slow":
+		f.trickle(w, c, a, 100*time.Millisecond, false)
+		return
+	case "endless":
+		a = textAnswer(cmp.Or(fault.Status, 200), `{"access_token":"`)
+		f.trickle(w, c, a, 0, true)
+		return
+	case "hang":
+		select {
+		case <-c.Context().Done():
+		case <-f.done:
+		}
+		panic(http.ErrAbortHandler)
+	case "close", "reset", "garbage":
+		cut(w, fault.Kind)
+		return
+	}
+	f.write(w, c, a)
+}
+
+func (f *front) sleep(c *call, ms int) {
+	select {
+	case <-time.After(time.Duration(ms) * time.Millisecond):
+	case <-c.Context().Done():
+	case <-f.done:
+	}
+}
+
+// trickle writes the body a byte per pause, then, if asked, something more for ever. When the client goes it aborts: a
+// clean end could still reach a client that is just closing, and look like a whole answer.
+func (f *front) trickle(w http.ResponseWriter, c *call, a answer, pause time.Duration, endless bool) {
+	body := a.body
+	a.body = nil
+	f.write(w, c, a)
+	filler := bytes.Repeat([]byte("a"), 32<<10)
+	for {
+		chunk := filler
+		if len(body) > 0 {
+			chunk, body = body[:1], body[1:]
+		} else if !endless {
+			return
+		}
+		if _, err := w.Write(chunk); err != nil {
+			panic(http.ErrAbortHandler)
+		}
+		http.NewResponseController(w).Flush()
+		select {
+		case <-time.After(pause):
+		case <-c.Context().Done():
+			panic(http.ErrAbortHandler)
+		case <-f.done:
+			panic(http.ErrAbortHandler)
+		}
+	}
+}
+
+// cut takes the connection over and ends it.
+func cut(w http.ResponseWriter, kind string) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil { // HTTP/2, or no connection at all
+		panic(http.ErrAbortHandler)
+	}
+	defer conn.Close()
+	raw := conn
+	if t, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		raw = t.NetConn()
+	}
+	switch kind {
+	case "garbage":
+		conn.Write([]byte("\x15\x03\x01 SSH-2.0-what?\r\n\r\n"))
+	case "reset":
+		if tcp, ok := raw.(*net.TCPConn); ok {
+			tcp.SetLinger(0)
+		}
+		raw.Close() // without TLS's closing message, which would be data before the reset
+	}
+}
+
+func (c *call) placeholders(realBody []byte) *strings.Replacer {
+	var issued struct {
+		AccessToken string `json:"access_token"`
+	}
+	json.Unmarshal(realBody, &issued)
+	var sent struct {
+		SubjectToken string `json:"subject_token"`
+	}
+	json.Unmarshal(c.body, &sent)
+	return strings.NewReplacer("{{access_token}}", cmp.Or(issued.AccessToken, c.bearer()), "{{bearer}}", c.bearer(),
+		"{{subject_token}}", sent.SubjectToken)
+}
+
+func edit(body []byte, fault Fault, fill *strings.Replacer) []byte {
+	object := map[string]any{}
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.UseNumber()
+	if dec.Decode(&object) != nil {
+		return body
+	}
+	for _, key := range fault.Drop {
+		delete(object, key)
+	}
+	for key, value := range fault.Set {
+		if s, ok := value.(string); ok {
+			value = fill.Replace(s)
+		}
+		object[key] = value
+	}
+	return jsonAnswer(200, object).body
+}
+
+// gzipBomb holds 50 MiB of blanks: JSON readers skip those without complaint.
+var gzipBomb = sync.OnceValue(func() []byte {
+	var mebibyte bytes.Buffer
+	z := gzip.NewWriter(&mebibyte)
+	z.Write(bytes.Repeat([]byte(" "), 1<<20))
+	z.Close()
+	return bytes.Repeat(mebibyte.Bytes(), 50) // a gzip file may have many members
+})

@@ -1,0 +1,239 @@
+package jfrogtest
+
+import (
+	"encoding/base64"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// Token is a line of the ledger.
+type Token struct {
+	ID          string
+	Kind        string // "access", "reference", "identity"
+	Subject     string
+	User        string
+	Scope       string
+	Audience    string
+	Description string
+	IssuedAt    time.Time
+	Expiry      time.Time // zero: never
+	Refreshable bool
+	Reference   bool // has a reference token
+	Revocable   bool
+	Persisted   bool
+	Revoked     bool
+	Provider    string // of the exchange that issued it
+	Mapping     string
+	Parent      string // id of the token that created or refreshed into this one
+}
+
+type token struct {
+	Token
+	access, reference, refresh string
+	scopes                     []string
+	lifetime                   int // seconds; 0 never expires
+	forced                     bool
+	selfRevocable              bool // the bearer may revoke it whatever the thresholds say
+	nameless                   bool // of a mapping without username
+	configured                 bool
+	lastUsed                   time.Time
+}
+
+func (t *token) expired(now time.Time) bool { return t.lifetime != 0 && !now.Before(t.Expiry) }
+
+func (t *token) alive(now time.Time) bool { return !t.Revoked && !t.expired(now) }
+
+// Alive lists every token that is neither expired nor revoked, whether the platform stores it or not, except
+// Config.Tokens.
+func (p *Platform) Alive() []Token {
+	now := time.Now()
+	return p.where(func(t *token) bool { return !t.configured && t.alive(now) })
+}
+
+// Issued lists every token ever issued, except Config.Tokens.
+func (p *Platform) Issued() []Token {
+	return p.where(func(t *token) bool { return !t.configured })
+}
+
+func (p *Platform) where(keep func(*token) bool) []Token {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var list []Token
+	for _, t := range p.tokens {
+		if keep(t) {
+			list = append(list, t.Token)
+		}
+	}
+	return list
+}
+
+// Stored is the secret of Config.Tokens[i].
+func (p *Platform) Stored(i int) string {
+	if t := p.stored(i); t.Kind == "access" {
+		return t.access
+	}
+	return p.stored(i).reference
+}
+
+// StoredID is the token id of Config.Tokens[i].
+func (p *Platform) StoredID(i int) string { return p.stored(i).ID }
+
+// StoredRefresh is the refresh token of Config.Tokens[i].
+func (p *Platform) StoredRefresh(i int) string { return p.stored(i).refresh }
+
+func (p *Platform) stored(i int) *token {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.tokens[:len(p.cfg.Tokens)][i]
+}
+
+func (p *Platform) issueStored(s StoredToken) {
+	setDefault(&s.Kind, "access")
+	setDefault(&s.Scope, userScope)
+	setDefault(&s.Audience, allAudiences)
+	t := &token{
+		Token: Token{
+			Kind: s.Kind, User: s.User, Subject: p.serviceID + "/users/" + s.User, Scope: s.Scope, Audience: s.Audience,
+			Description: s.Description, IssuedAt: time.Now().Add(-time.Duration(s.Age) * time.Second),
+			Refreshable: s.Refreshable, Reference: s.Kind != "access", Revoked: s.Revoked,
+		},
+		forced: s.ForceRevocable, configured: true,
+	}
+	if s.ExpiresIn != 0 {
+		t.lifetime = s.Age + s.ExpiresIn
+		if t.lifetime <= 0 { // expired longer ago than it was issued: issue it earlier
+			t.lifetime = p.cfg.DefaultExpiry
+			t.IssuedAt = time.Now().Add(time.Duration(s.ExpiresIn-t.lifetime) * time.Second)
+		}
+	}
+	t.scopes, _ = parseScope(s.Scope)
+	p.issue(t)
+}
+
+// issue completes a token, signs it and enters it into the ledger. The caller holds p.mu, or is New.
+func (p *Platform) issue(t *token) {
+	t.IssuedAt = t.IssuedAt.Truncate(time.Second)
+	if t.lifetime != 0 {
+		t.Expiry = time.Unix(t.IssuedAt.Unix()+int64(t.lifetime), 0)
+	}
+	p.lastJTI++
+	t.ID = uuidV4()
+	if p.cfg.Sequential {
+		t.ID = fmt.Sprintf("00000000-0000-4000-8000-%012d", p.lastJTI)
+	}
+	revocable, persistent := *p.cfg.RevocableThreshold, *p.cfg.PersistentThreshold
+	// An exchange's refresh token says nothing about revocation: clients only show it.
+	byKind := (t.Refreshable && t.Mapping == "" || t.Reference) && !p.cfg.StrictThresholds
+	t.Revocable = t.forced || byKind || t.lifetime == 0 || revocable >= 0 && t.lifetime >= revocable
+	t.Persisted = t.Revocable || t.lifetime >= persistent
+	if t.selfRevocable {
+		t.Revocable, t.Persisted = true, t.Persisted || p.cfg.SelfRevocableStored
+	}
+
+	claims := jwt.MapClaims{
+		"sub": t.Subject, "scp": t.Scope, "iss": p.serviceID, "iat": t.IssuedAt.Unix(), "jti": t.ID, "aud": t.Audience,
+	}
+	if parts := strings.Fields(t.Audience); len(parts) > 1 {
+		claims["aud"] = parts
+	}
+	if t.lifetime != 0 {
+		claims["exp"] = t.Expiry.Unix()
+	}
+	if t.forced || t.selfRevocable && p.cfg.SelfRevocableExt {
+		claims["ext"] = `{"revocable":"true"}` // a string, not an object
+	}
+	jwtToken := jwt.NewWithClaims(jwt.SigningMethodRS256, claims)
+	jwtToken.Header = map[string]any{"ver": "2", "typ": "JWT", "alg": "RS256", "kid": keyID(&platformKey().PublicKey)}
+	access, err := jwtToken.SignedString(platformKey())
+	if err != nil {
+		panic(err)
+	}
+	t.access = access
+	if t.Kind == "access" {
+		p.addSecret("access-token", t.access)
+	}
+	if t.Reference {
+		expiry := int64(0)
+		if t.lifetime != 0 {
+			expiry = t.Expiry.Unix()
+		}
+		t.reference = base64.StdEncoding.EncodeToString(
+			fmt.Appendf(nil, "reftkn:01:%010d:%s", expiry, randomText(alphanumeric, 27)))
+		p.addSecret("reference-token", t.reference)
+	}
+	if t.Refreshable {
+		t.refresh = uuidV4()
+		p.addSecret("refresh-token", t.refresh)
+	}
+	p.tokens = append(p.tokens, t)
+}
+
+// lookup finds the token behind a secret, or says what is wrong with it: "invalid", "expired" or "revoked", the last
+// two together with the token.
+func (p *Platform) lookup(secret string) (*token, string) {
+	now := time.Now()
+	var claims jwt.RegisteredClaims
+	_, err := jwt.NewParser(jwt.WithValidMethods([]string{"RS256"}), jwt.WithoutClaimsValidation()).
+		ParseWithClaims(secret, &claims, func(*jwt.Token) (any, error) { return &platformKey().PublicKey, nil })
+	i := slices.IndexFunc(p.tokens, func(t *token) bool {
+		if t.reference != "" && t.reference == secret {
+			return true
+		}
+		return err == nil && t.ID == claims.ID && t.access == secret
+	})
+	if i < 0 {
+		return nil, "invalid"
+	}
+	t := p.tokens[i]
+	switch {
+	case t.Revoked:
+		return t, "revoked"
+	case t.expired(now):
+		return t, "expired"
+	}
+	t.lastUsed = now
+	return t, ""
+}
+
+// authenticate returns the bearer's token, or a refusal.
+func (p *Platform) authenticate(c *call) (*token, *answer) {
+	refuse := func(status int, code, message string) (*token, *answer) {
+		a := p.refuse(status, code, message, "")
+		return nil, &a
+	}
+	t, problem := p.lookup(c.bearer())
+	switch {
+	case problem == "invalid":
+		return refuse(401, "UNAUTHORIZED", "Bad credentials")
+	case problem != "":
+		return refuse(401, "UNAUTHORIZED", "Invalid token, "+problem)
+	case countGroups(t.scopes) > 1:
+		// Created without complaint, refused when used:
+		// https://github.com/jfrog/terraform-provider-artifactory/issues/1233
+		return refuse(403, "FORBIDDEN", "Forbidden")
+	case !accepts(t.Audience, "jfac", p.serviceID) && !(c.op == "me" && p.cfg.since("7.68.0")):
+		// 401 or 403 is not known. 403, since the token itself is good.
+		return refuse(403, "FORBIDDEN", "Token audience does not include "+p.serviceID)
+	}
+	return t, nil
+}
+
+func (p *Platform) isAdmin(t *token) bool {
+	if slices.Contains(t.scopes, adminScope) {
+		return true
+	}
+	return slices.Contains(t.scopes, userScope) && p.user(t.User).Admin
+}
+
+func (p *Platform) user(name string) User {
+	for _, u := range p.cfg.Users {
+		if u.Name == name {
+			return u
+		}
+	}
+	return User{Name: name}
+}

@@ -1,0 +1,182 @@
+package jfrogtest
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// visible says whether the platform knows the token by its id.
+func visible(t *token) bool { return t.Persisted && t.alive(time.Now()) }
+
+func (p *Platform) find(id string) *token {
+	i := slices.IndexFunc(p.tokens, func(t *token) bool { return t.ID == id })
+	if i < 0 {
+		return nil
+	}
+	return p.tokens[i]
+}
+
+func (p *Platform) notFound() answer { return p.refuse(404, "NOT_FOUND", "Token not found", "") }
+
+// object is a token as the API shows it, never with a secret in it.
+func (p *Platform) object(t *token) map[string]any {
+	o := map[string]any{
+		"token_id": t.ID, "subject": t.Subject, "issued_at": t.IssuedAt.Unix(), "issuer": p.serviceID,
+		"refreshable": t.Refreshable,
+	}
+	if t.lifetime != 0 {
+		o["expiry"] = t.Expiry.Unix()
+	}
+	if t.Description != "" {
+		o["description"] = t.Description
+	}
+	if !p.cfg.OmitScope {
+		o["scope"] = t.Scope
+	}
+	longLived := t.lifetime == 0 || t.lifetime >= 21600
+	if longLived && !t.lastUsed.IsZero() && p.cfg.since("7.108.3") {
+		o["last_used"] = t.lastUsed.Unix()
+	}
+	return o
+}
+
+func (p *Platform) list(c *call) answer {
+	bearer, refused := p.authenticate(c)
+	if refused != nil {
+		return *refused
+	}
+	query := c.URL.Query()
+	differs := func(key, value string) bool { return query.Get(key) != "" && query.Get(key) != value }
+	admin := p.isAdmin(bearer)
+	var found []*token
+	for _, t := range p.tokens {
+		description, prefix := strings.CutSuffix(query.Get("description"), "*")
+		switch {
+		case !visible(t),
+			!admin && t.User != bearer.User,
+			differs("username", t.User),
+			differs("token_id", t.ID),
+			differs("refreshable", strconv.FormatBool(t.Refreshable)),
+			!prefix && differs("description", t.Description),
+			!strings.HasPrefix(t.Description, description):
+			continue
+		}
+		found = append(found, t)
+	}
+	slices.SortStableFunc(found, func(a, b *token) int {
+		order := 0
+		switch query.Get("order_by") {
+		case "token_id":
+			order = cmp.Compare(a.ID, b.ID)
+		case "owner", "subject":
+			order = cmp.Compare(a.Subject, b.Subject)
+		case "expiry":
+			order = a.Expiry.Compare(b.Expiry)
+		default:
+			order = a.IssuedAt.Compare(b.IssuedAt)
+		}
+		if query.Get("descending_order") == "true" {
+			return -order
+		}
+		return order
+	})
+	objects := []map[string]any{}
+	for _, t := range found {
+		objects = append(objects, p.object(t))
+	}
+	return jsonAnswer(200, map[string]any{"tokens": objects})
+}
+
+func (p *Platform) get(c *call, id string) answer {
+	bearer, refused := p.authenticate(c)
+	if refused != nil {
+		return *refused
+	}
+	t := p.find(id)
+	switch {
+	case t == nil || !visible(t):
+		return p.notFound()
+	case !p.isAdmin(bearer) && t.User != bearer.User:
+		return p.refuse(403, "FORBIDDEN", "Forbidden", "")
+	}
+	return jsonAnswer(200, p.object(t))
+}
+
+func (p *Platform) me(c *call) answer {
+	bearer, refused := p.authenticate(c)
+	if refused != nil {
+		return *refused
+	}
+	if !bearer.Persisted && p.cfg.MeNotPersisted == 404 {
+		return p.notFound()
+	}
+	return jsonAnswer(200, p.object(bearer))
+}
+
+// revoke answers DELETE tokens/{id}, and DELETE tokens/me where id is empty.
+func (p *Platform) revoke(c *call, id string) answer {
+	bearer, refused := p.authenticate(c)
+	if refused != nil {
+		return *refused
+	}
+	t := bearer
+	if id != "" {
+		t = p.find(id)
+	}
+	self := t == bearer
+	switch {
+	case t == nil, !t.alive(time.Now()):
+		return p.gone(p.cfg.DeleteUnknown, nil)
+	case !self && !p.isAdmin(bearer) && t.User != bearer.User:
+		return p.refuse(403, "FORBIDDEN", "Forbidden", "")
+	case t.selfRevocable && self:
+	case !t.Persisted:
+		return p.gone(p.cfg.DeleteNotPersisted, t)
+	case !t.Revocable:
+		return p.gone(400, t)
+	}
+	t.Revoked = true
+	return answer{status: 200, stored: true}
+}
+
+// gone is a revocation that revoked nothing.
+func (p *Platform) gone(status int, t *token) answer {
+	switch status {
+	case 204:
+		return answer{status: 204}
+	case 404:
+		return p.notFound()
+	}
+	return p.refuse(400, "BAD_REQUEST", "Token not revocable", fmt.Sprintf(
+		"expirationTimeMillis: %d, issuedAtMillis: %d, revocableExpiryThresholdMillis: %d",
+		t.Expiry.UnixMilli(), t.IssuedAt.UnixMilli(), *p.cfg.RevocableThreshold*1000))
+}
+
+func (p *Platform) revokeByValue(c *call) answer {
+	bearer, refused := p.authenticate(c)
+	if refused != nil {
+		return *refused
+	}
+	if !p.isAdmin(bearer) {
+		return p.refuse(403, "FORBIDDEN", "Forbidden", "")
+	}
+	var req struct {
+		Token string `json:"token"`
+	}
+	if json.Unmarshal(c.body, &req) != nil || req.Token == "" {
+		return p.refuse(400, "BAD_REQUEST", "token must not be blank", "")
+	}
+	t, problem := p.lookup(req.Token)
+	if problem != "" || !t.Persisted || !t.Revocable {
+		return p.refuse(404, "NOT_FOUND", "Token not found or not revocable", "")
+	}
+	t.Revoked = true
+	a := jsonAnswer(200, map[string]string{"revoked-token-id": t.ID})
+	a.stored = true
+	return a
+}
