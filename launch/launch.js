@@ -1,0 +1,77 @@
+'use strict';
+// Starts the Go binary of this release. A runner takes only Node or a container as an action's entry point:
+// https://docs.github.com/en/actions/reference/workflows-and-actions/metadata-syntax#runs
+
+const { spawn } = require('node:child_process');
+const { createHash } = require('node:crypto');
+const { readFileSync } = require('node:fs');
+const { constants } = require('node:os');
+const path = require('node:path');
+
+const dist = path.join(__dirname, '..', 'dist');
+const goos = { linux: 'linux', darwin: 'darwin', win32: 'windows' }[process.platform];
+const goarch = { x64: 'amd64', arm64: 'arm64' }[process.arch];
+const windows = process.platform === 'win32';
+
+module.exports = function launch(args) {
+  // Set before the child exists: a signal with no handler ends Node at once and leaves the child running.
+  // The runner signals this process alone, never its children:
+  // https://github.com/actions/runner/blob/main/src/Runner.Sdk/ProcessInvoker.cs
+  // On Windows it sends a console event, which reaches the child as well. There kill() would end the child before
+  // it can clean up (https://nodejs.org/api/child_process.html#subprocesskillsignal), so Node only stays alive.
+  let child;
+  for (const signal of windows ? ['SIGINT', 'SIGBREAK'] : ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+    process.on(signal, () => windows || child?.kill(signal));
+  }
+
+  try {
+    // spawnSync would block the handlers above. A shell would lose INPUT_* names with a dash: dash and busybox drop them.
+    child = spawn(verifiedBinary(), args, { stdio: 'inherit' });
+  } catch (err) {
+    return fail(err.message);
+  }
+  child.on('error', (err) => fail(`${err.message}. The binary matches its digest but this machine does not start it: `
+    + 'EACCES means that it lost its execute bit (check the action out with git, not from an archive) '
+    + 'or lies on a disk mounted noexec.'));
+  child.on('exit', (code, signal) => { process.exitCode = signal ? 128 + constants.signals[signal] : code; });
+};
+
+// The digest finds a checkout that is damaged, incomplete or of another release. It does not find somebody who can write
+// to the action's folder, before the check or between check and start: they can as well change SHA256SUMS or this file.
+function verifiedBinary() {
+  if (!goos || !goarch) {
+    throw new Error(`there is no jfrog-token for ${process.platform}/${process.arch}: `
+      + 'a release holds linux, darwin and windows, for x64 and arm64 each. Run this job on one of them.');
+  }
+  const name = `jfrog-token-${goos}-${goarch}${windows ? '.exe' : ''}`;
+  const sums = read('SHA256SUMS').toString().split(/\r?\n/).map((line) => /^([0-9a-f]{64}) [ *](.+)$/.exec(line));
+  const want = sums.find((sum) => sum?.[2] === name)?.[1];
+  if (!want) {
+    throw new Error(`dist/SHA256SUMS has no line for ${name}. ${useRelease}`);
+  }
+  const got = createHash('sha256').update(read(name)).digest('hex');
+  if (got !== want) {
+    throw new Error(`dist/${name} is not the file that dist/SHA256SUMS names, and was not run: its SHA-256 is ${got}, `
+      + `not ${want}. Do not run it by hand. Compare both with the assets of the release, and report the difference: `
+      + 'https://github.com/ephemeral-ci/jfrog-token/security');
+  }
+  return path.join(dist, name);
+}
+
+const useRelease = 'dist/ is complete only in a release: pin a release tag (uses: ephemeral-ci/jfrog-token@v1) '
+  + "or a release's commit SHA, not a branch or one of its commits.";
+
+function read(name) {
+  try {
+    return readFileSync(path.join(dist, name));
+  } catch (err) {
+    throw new Error(`cannot read dist/${name} (${err.code}). ${useRelease}`);
+  }
+}
+
+// Escaped as in https://github.com/actions/toolkit/blob/main/packages/core/src/command.ts
+function fail(message) {
+  const data = message.replace(/%/g, '%25').replace(/\r/g, '%0D').replace(/\n/g, '%0A');
+  process.stdout.write(`::error::jfrog-token: ${data}\n`);
+  process.exitCode = 1;
+}
