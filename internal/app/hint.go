@@ -54,11 +54,14 @@ func hint(err error, m *minting) []string {
 	if errors.As(err, &missing) {
 		return m.hintPermission()
 	}
+	if errors.Is(err, idtoken.ErrExpiring) {
+		return []string{"Have the CI issue the ID token right before this step."}
+	}
 	var e *wire.Error
 	if !errors.As(err, &e) {
 		return nil
 	}
-	if h := hintNetwork(e); h != nil {
+	if h := hintNetwork(f.step, e); h != nil {
 		return h
 	}
 	switch f.step {
@@ -83,7 +86,7 @@ func (m *minting) hintPermission() []string {
 }
 
 // hintNetwork is for failures that have nothing to do with the credential.
-func hintNetwork(e *wire.Error) []string {
+func hintNetwork(s step, e *wire.Error) []string {
 	var proxy *wire.ProxyError
 	switch {
 	case wire.IsCertificate(e.Err):
@@ -100,7 +103,7 @@ func hintNetwork(e *wire.Error) []string {
 		return []string{"JFrog asks to be asked less often. Run the job again later, or raise timeout."}
 	case e.Status == 0 || e.Status >= 500 || e.Status == http.StatusRequestTimeout || e.Status == http.StatusTooEarly:
 		return []string{"That is trouble on the way or at the other end, not with the inputs. Run the job again; if it lasts, look at the platform's status and at the network between."}
-	case e.Err != nil:
+	case e.Err != nil && s != gettingIDToken:
 		return []string{"What answers at url is not JFrog Access, or not whole. Is url the platform's own, without the path of a repository?"}
 	}
 	return nil
@@ -116,6 +119,8 @@ func (m *minting) hintExchange(e *wire.Error) []string {
 		}
 	case strings.Contains(said, "public key"):
 		return []string{fmt.Sprintf("JFrog could not read the keys of the issuer %s. The integration's provider URL must be exactly that, without a slash at its end, and JFrog must be able to reach it.", claims.String("iss"))}
+	case e.Status == http.StatusNotFound && strings.Contains(said, "mapping"):
+		return []string{fmt.Sprintf("The integration %s has no identity mapping of that name. Correct identity-mapping-name, or leave it out: JFrog then takes the first mapping that matches.", m.cfg.ProviderName)}
 	case e.Status == http.StatusNotFound && (strings.Contains(said, "integration") || strings.Contains(said, "provider")):
 		return []string{fmt.Sprintf("JFrog has no OIDC integration named %s. Compare with Administration, General Management, Manage Integrations; upper and lower case differ.", m.cfg.ProviderName)}
 	case e.Status == http.StatusNotFound || e.Status == http.StatusMethodNotAllowed:
@@ -169,7 +174,7 @@ func (m *minting) hintCreate(e *wire.Error) []string {
 	case strings.Contains(said, "invalid formatted name"):
 		return []string{"The identity mapping names no user, and JFrog creates a token for a user only. Set the user name in the mapping, or username."}
 	case e.Status == http.StatusForbidden:
-		return []string{fmt.Sprintf("%s may not create such a token: %s. Without administrator rights only a token for oneself is allowed, with no more scope and no longer life than the platform's limit.", upperFirst(credential), m.wishes())}
+		return []string{fmt.Sprintf("With %s JFrog creates no such token: %s. Without administrator rights only a token for oneself is allowed, with no more scope than one has and no longer life than the platform's limit.", credential, m.wishes())}
 	case e.Status == http.StatusBadRequest:
 		return []string{fmt.Sprintf("JFrog does not accept one of these: %s. Scopes look like applied-permissions/user, applied-permissions/groups:readers or artifact:repo/path:r.", m.wishes())}
 	case e.Status == http.StatusNotFound || e.Status == http.StatusMethodNotAllowed:
@@ -191,5 +196,3 @@ func (m *minting) wishes() string {
 	}
 	return strings.Join(list, ", ")
 }
-
-func upperFirst(s string) string { return strings.ToUpper(s[:1]) + s[1:] }

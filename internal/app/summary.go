@@ -23,12 +23,9 @@ func summaryOf(t jfrog.Token, cfg *config.Config, description string) string {
 			issued = t.Expiry.Add(-t.Life)
 		}
 	}
-	row := []string{description, t.Username, t.ID, issued.Format(time.RFC3339), expiry, t.Scope, revocableCell(t)}
-	for i, cell := range row {
-		row[i] = markdownCell(cell)
-	}
+	row := []string{markdownCell(description), markdownCell(t.Username), markdownCell(t.ID), issued.Format(time.RFC3339), expiry, markdownCell(t.Scope), revocableCell(t)}
 	return fmt.Sprintf("### JFrog token for %s\n\n| Description | Subject | Token ID | Issued | Expiry | Scope | Revocable |\n|---|---|---|---|---|---|---|\n| %s |\n",
-		markdownCell(cfg.URL.Host), strings.Join(row, " | "))
+		cfg.URL.Host, strings.Join(row, " | "))
 }
 
 func revocableCell(t jfrog.Token) string {

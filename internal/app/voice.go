@@ -51,7 +51,7 @@ func revocability(t jfrog.Token) string {
 }
 
 // whyNot is the reason that goes with every "not revocable".
-const whyNot = "JFrog revokes a token that lives under 6 hours only where force-revocable asked for it"
+const whyNot = "JFrog revokes a token that lives under 6 hours only where that was asked for, by force-revocable or by self_revocable in the identity mapping"
 
 func (a *app) sayRevoked(t heldToken, outcome jfrog.Outcome, err error, onFailure string) string {
 	h := t.held()

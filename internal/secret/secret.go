@@ -101,14 +101,14 @@ func jsonEscape(v string) string {
 // base64, hex or base64url. A UUID (36) is shorter and stays.
 var tokenShaped = regexp.MustCompile(`eyJ[A-Za-z0-9_\-.=+/%]{8,}|[A-Za-z0-9_\-.=+/%]{44,}`)
 
-// Redact replaces, in text from outside, the given secrets in each of their
-// forms and then whatever has the shape of a token. It must run before text
-// is cut: half a token at the edge would no longer be recognised.
+// Redact replaces the given secrets, in each of their forms, and the parts of
+// a JWT among them. It must run before text is cut: half a token at the edge
+// would no longer be recognised.
 func Redact(text string, secrets ...String) string {
 	var forms []string
 	for _, s := range secrets {
 		forms = append(forms, s.Forms()...)
-		for part := range strings.SplitSeq(s.Reveal(), ".") { // a JWT's parts
+		for part := range strings.SplitSeq(s.Reveal(), ".") {
 			if len(part) >= 2*shortest {
 				forms = append(forms, part)
 			}
@@ -118,5 +118,11 @@ func Redact(text string, secrets ...String) string {
 	for _, f := range forms {
 		text = strings.ReplaceAll(text, f, Mask)
 	}
-	return tokenShaped.ReplaceAllString(text, Mask)
+	return text
+}
+
+// Scrub is Redact for text from outside: it also replaces whatever has the
+// shape of a token, as the other side may know secrets that we do not.
+func Scrub(text string, secrets ...String) string {
+	return tokenShaped.ReplaceAllString(Redact(text, secrets...), Mask)
 }

@@ -36,7 +36,10 @@ type Error struct {
 // ErrNotJSON says that a whole answer of a good status could not be decoded.
 var ErrNotJSON = errors.New("answer is not the JSON that was expected")
 
-var errAttemptLimit = errors.New("no answer in time")
+var (
+	errAttemptLimit = errors.New("no answer in time")
+	errCut          = errors.New("the connection was closed before the whole answer came")
+)
 
 func (e *Error) Error() string {
 	var b strings.Builder
@@ -101,8 +104,7 @@ func (e *Error) Retryable() bool {
 		return false
 	}
 	var network net.Error
-	return errors.As(e.Err, &network) || errors.Is(e.Err, errAttemptLimit) ||
-		errors.Is(e.Err, io.EOF) || errors.Is(e.Err, io.ErrUnexpectedEOF) || errors.Is(e.Err, net.ErrClosed)
+	return errors.As(e.Err, &network) || errors.Is(e.Err, errAttemptLimit) || errors.Is(e.Err, errCut) || errors.Is(e.Err, net.ErrClosed)
 }
 
 func retryableStatus(s int) bool {
@@ -154,6 +156,8 @@ func (e *Error) Broken(ctx context.Context, err error) {
 		err = errAttemptLimit
 	case ctx.Err() != nil:
 		err = context.Cause(ctx)
+	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+		err = errCut
 	}
 	e.Err = err
 }
@@ -230,7 +234,7 @@ func first(a, b string) string {
 }
 
 func cut(s string, secrets []secret.String) string {
-	s = strings.ToValidUTF8(secret.Redact(s, secrets...), "\uFFFD")
+	s = strings.ToValidUTF8(secret.Scrub(s, secrets...), "\uFFFD")
 	if len(s) <= maxMessage {
 		return s
 	}
