@@ -2,12 +2,17 @@ module github.com/ephemeral-ci/jfrog-token
 
 go 1.26
 
+// In the binary.
 require (
 	github.com/cenkalti/backoff/v4 v4.3.0
-	github.com/golang-jwt/jwt/v5 v5.3.1
-	github.com/rogpeppe/go-internal v1.16.0
 	github.com/sethvargo/go-envconfig v1.4.3
 	github.com/sethvargo/go-githubactions v1.4.0
+)
+
+// In tests and the demo.
+require (
+	github.com/golang-jwt/jwt/v5 v5.3.1
+	github.com/rogpeppe/go-internal v1.16.0
 	go.yaml.in/yaml/v3 v3.0.4
 )
 

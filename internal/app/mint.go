@@ -46,7 +46,7 @@ func (a *app) mint(ctx context.Context) error {
 	budget, cancel := context.WithTimeout(ctx, m.cfg.Timeout)
 	defer cancel()
 	token, err := m.token(budget, ctx)
-	if err == nil {
+	if err == nil && ctx.Err() == nil {
 		err = m.handOn(token)
 	}
 	if err == nil && ctx.Err() != nil {
