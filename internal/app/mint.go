@@ -157,6 +157,9 @@ func (m *minting) narrowed(exchanged jfrog.Token) jfrog.CreateRequest {
 func (m *minting) create(ctx, root context.Context, bearer secret.String, r jfrog.CreateRequest) (jfrog.Token, error) {
 	m.asked = r
 	token, lost, err := m.jfrog.Create(ctx, bearer, r)
+	if lost > 0 {
+		m.state.Lost = r.Description // saved with the token: the post step looks once more
+	}
 	if err == nil {
 		err = m.hold(token)
 	} else {
@@ -181,7 +184,7 @@ func (m *minting) clearStrays(ctx context.Context, bearer secret.String, r jfrog
 	}
 	for _, s := range strays {
 		outcome, err := m.jfrog.Revoke(ctx, s)
-		m.sayStray(s, r, outcome, err)
+		m.sayStray(s, outcome, err)
 	}
 }
 

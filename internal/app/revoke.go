@@ -47,6 +47,7 @@ func (a *app) revoke(ctx context.Context) error {
 	client := jfrog.New(a.client(wire.Options{Roots: roots}), u, wire.Policy{MaxAttempts: 10, Notify: a.sayRetry})
 	limited, cancel := cleanup(ctx, revokeLimit, revokeLastWord)
 	defer cancel()
+	a.revokeLost(limited, client, s)
 	failed, done := false, 0
 	for _, t := range s.Tokens {
 		if t.HandedOn && !s.Revoke {
@@ -72,4 +73,22 @@ func (a *app) revoke(ctx context.Context) error {
 		return errRevoke
 	}
 	return nil
+}
+
+// revokeLost looks once more for what an attempt left whose answer was lost:
+// mint may have been killed before it did, or JFrog may have stored it later.
+func (a *app) revokeLost(ctx context.Context, client *jfrog.Client, s state) {
+	if s.Lost == "" || len(s.Tokens) == 0 {
+		return
+	}
+	ours := s.Tokens[len(s.Tokens)-1].held()
+	strays, err := client.Strays(ctx, ours.Bearer, s.Lost, ours.ID)
+	if err != nil {
+		a.ci.Warning("JFrog could not be asked what an attempt left whose answer was lost: " + err.Error())
+		return
+	}
+	for _, h := range strays {
+		outcome, err := client.Revoke(ctx, h)
+		a.sayStray(h, outcome, err)
+	}
 }

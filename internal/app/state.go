@@ -13,12 +13,15 @@ import (
 // no input, which an earlier step could have changed. Every key is always
 // there.
 type state struct {
-	URL           string      `json:"url"`
-	CACert        string      `json:"ca_cert"`
-	Revoke        bool        `json:"revoke"`
-	RevokeFailure string      `json:"revoke_failure"`
-	Summary       bool        `json:"summary"`
-	Tokens        []heldToken `json:"tokens"`
+	URL           string `json:"url"`
+	CACert        string `json:"ca_cert"`
+	Revoke        bool   `json:"revoke"`
+	RevokeFailure string `json:"revoke_failure"`
+	Summary       bool   `json:"summary"`
+	// Lost is the description of tokens that an attempt may have left whose
+	// answer was lost; "" where there was none.
+	Lost   string      `json:"lost"`
+	Tokens []heldToken `json:"tokens"`
 }
 
 // heldToken is a jfrog.Held in the clear: here, and in the outputs, is where a

@@ -119,13 +119,13 @@ func (m *minting) sayLostExchange(lost int, t jfrog.Token) {
 	m.ci.Warning(fmt.Sprintf("%s without an answer: JFrog may have issued as many tokens that nobody received; each lives %s", plural(lost, "exchange ended", "exchanges ended"), life))
 }
 
-func (m *minting) sayStray(h jfrog.Held, r jfrog.CreateRequest, outcome jfrog.Outcome, err error) {
+func (a *app) sayStray(h jfrog.Held, outcome jfrog.Outcome, err error) {
 	what := "token " + h.ID + ", of an attempt whose answer was lost: "
 	if err != nil {
-		m.ci.Warning(what+"not revoked: "+err.Error(), fmt.Sprintf("It expires by %s.", by(r)))
+		a.ci.Warning(what+"not revoked: "+err.Error(), "It lives as long as the token that was asked for.")
 		return
 	}
-	m.ci.Info(what + string(outcome))
+	a.ci.Info(what + string(outcome))
 }
 
 func (m *minting) sayStraysUnknown(r jfrog.CreateRequest, err error) {

@@ -74,18 +74,18 @@ func ParseFileCommand(text string) (pairs [][2]string, err error) {
 		switch {
 		case equals >= 0 && (heredoc < 0 || equals < heredoc):
 			if equals == 0 {
-				return pairs, fmt.Errorf("Invalid format '%s'", line)
+				return pairs, fmt.Errorf("invalid format '%s'", line)
 			}
 			pairs = append(pairs, [2]string{line[:equals], line[equals+1:]})
 		case heredoc >= 0:
 			name, delimiter := line[:heredoc], line[heredoc+2:]
 			if name == "" || delimiter == "" {
-				return pairs, fmt.Errorf("Invalid format '%s'. Name must not be empty and delimiter must not be empty", line)
+				return pairs, fmt.Errorf("invalid format '%s': name must not be empty and delimiter must not be empty", line)
 			}
 			var value []string
 			for {
 				if text == "" {
-					return pairs, fmt.Errorf("Invalid value. Matching delimiter not found '%s'", delimiter)
+					return pairs, fmt.Errorf("invalid value: matching delimiter not found '%s'", delimiter)
 				}
 				rest := text
 				line, text, _ = strings.Cut(text, "\n")
@@ -93,13 +93,13 @@ func ParseFileCommand(text string) (pairs [][2]string, err error) {
 					break
 				}
 				if !strings.Contains(rest, "\n") {
-					return pairs, fmt.Errorf("Invalid value. EOF marker missing new line.")
+					return pairs, fmt.Errorf("invalid value: EOF marker missing new line")
 				}
 				value = append(value, line)
 			}
 			pairs = append(pairs, [2]string{name, strings.Join(value, "\n")})
 		default:
-			return pairs, fmt.Errorf("Invalid format '%s'", line)
+			return pairs, fmt.Errorf("invalid format '%s'", line)
 		}
 	}
 	return pairs, nil
