@@ -22,5 +22,5 @@ func main() {
 		s := <-signals
 		cancel(app.Interrupted{Signal: s})
 	}()
-	os.Exit(app.Run(ctx, os.Args[1:], os.LookupEnv, os.Stdout))
+	os.Exit(app.Run(ctx, os.Args[1:], os.Environ(), os.Stdout))
 }

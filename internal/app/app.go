@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"runtime/debug"
+	"strings"
 	"syscall"
 	"time"
 
@@ -45,22 +46,28 @@ func (i Interrupted) Error() string { return "interrupted by " + i.Signal.String
 
 // app is one run of the program.
 type app struct {
-	ci     *ci.GitHub
+	ci     ci.Platform
 	getenv func(string) string
 	lookup config.Lookuper
 }
 
-// Run runs the command that args or the input command names, with its log at
-// out, and gives the exit code.
-func Run(ctx context.Context, args []string, lookup func(string) (string, bool), out io.Writer) (code int) {
+// Run runs the command that args or the input command names, in an environment
+// as os.Environ gives it, with its log at out, and gives the exit code.
+func Run(ctx context.Context, args, environ []string, out io.Writer) (code int) {
 	defer func() {
 		if recover() != nil { // the value may hold anything: it is not printed
 			fmt.Fprintln(out, "jfrog-token: internal error; please report it with the version and the inputs' names")
 			code = exitRefused
 		}
 	}()
-	getenv := func(name string) string { v, _ := lookup(name); return v }
-	platform := ci.NewGitHub(getenv, out)
+	env := map[string]string{}
+	for _, e := range environ {
+		name, value, _ := strings.Cut(e, "=")
+		env[name] = value
+	}
+	getenv := func(name string) string { return env[name] }
+	lookup := func(name string) (string, bool) { v, ok := env[name]; return v, ok }
+	platform := ci.Detect(getenv, environ, out)
 	a := &app{ci: platform, getenv: getenv, lookup: config.NewLookuper(lookup, platform.Prefixes()...)}
 
 	command, err := a.command(args)
@@ -72,12 +79,12 @@ func Run(ctx context.Context, args []string, lookup func(string) (string, bool),
 	case command == "help":
 		fmt.Fprint(out, usage())
 		return exitDone
-	case !ci.IsGitHub(getenv):
-		err = errNoCI
 	case command == "mint":
 		err = a.mint(ctx)
-	case command == "revoke":
+	case command == "revoke" && !a.named(args):
 		err = a.revoke(ctx)
+	default:
+		err = a.admin(ctx, command)
 	}
 	return a.exit(err)
 }
@@ -90,7 +97,7 @@ func (a *app) command(args []string) (string, error) {
 		return "", &config.Error{Problems: []string{"one command at a time; inputs are read from the environment"}}
 	}
 	switch args[0] {
-	case "mint", "revoke", "version", "help":
+	case "mint", "revoke", "list", "sweep", "version", "help":
 		return args[0], nil
 	case "--version", "-v":
 		return "version", nil
@@ -101,6 +108,17 @@ func (a *app) command(args []string) (string, error) {
 	// would stand in the log.
 	return "", &config.Error{Problems: []string{"unknown command; see jfrog-token help"}}
 }
+
+// named reports whether revoke is for the tokens that the input token-id
+// names. The post step on GitHub is not: it follows what was saved alone.
+func (a *app) named(args []string) bool {
+	_, ok := a.lookup.Lookup("TOKEN_ID")
+	post := len(args) > 0 && a.onGitHub()
+	return ok && !post
+}
+
+// onGitHub is for a runner that speaks GitHub's protocol.
+func (a *app) onGitHub() bool { return a.getenv("GITHUB_ACTIONS") == "true" }
 
 // exit tells what failed and gives the exit code.
 func (a *app) exit(err error) int {

@@ -20,6 +20,7 @@ const (
 	exchanging     step = "exchange ID token"
 	creating       step = "create token"
 	revoking       step = "revoke token"
+	listing        step = "list tokens"
 )
 
 // failure is an error and the step it ended.
@@ -54,6 +55,9 @@ func hint(err error, m *minting) []string {
 	if errors.As(err, &missing) {
 		return m.hintPermission()
 	}
+	if errors.Is(err, idtoken.ErrNone) {
+		return []string{m.hintSource()}
+	}
 	if errors.Is(err, idtoken.ErrExpiring) {
 		return []string{"Have the CI issue the ID token right before this step."}
 	}
@@ -71,12 +75,48 @@ func hint(err error, m *minting) []string {
 		return m.hintExchange(e)
 	case creating:
 		return m.hintCreate(e)
+	case listing:
+		if e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden {
+			return []string{"The credential may not list tokens. An administrator's sees all, a user's the user's own; its audience must include jfac@* or *@*."}
+		}
 	}
 	return nil
 }
 
+// hintSource says how an ID token is had in a CI that hands out none by
+// itself.
+func (m *minting) hintSource() string {
+	switch m.ci.Name() {
+	case "GitLab":
+		return "In GitLab a job declares it: id_tokens, with JFROG_TOKEN_ID_TOKEN as its name and the integration's audience as aud."
+	case "CircleCI":
+		return "In CircleCI a job has CIRCLE_OIDC_TOKEN_V2 where it uses at least one context."
+	case "Bitbucket":
+		return "In Bitbucket a step has BITBUCKET_STEP_OIDC_TOKEN where it says oidc: true."
+	case "Azure DevOps":
+		return "In Azure DevOps a job has SYSTEM_OIDCREQUESTURI; map SYSTEM_ACCESSTOKEN: $(System.AccessToken) into the step's env."
+	case "Jenkins":
+		return "In Jenkins the plugin OpenID Connect Provider makes ID tokens: bind its credential to JFROG_TOKEN_ID_TOKEN with withCredentials."
+	case "Codefresh":
+		return "In Codefresh the step obtain-oidc-id-token makes ID_TOKEN."
+	case "Harness":
+		return "In Harness the ID token is in PLUGIN_OIDC_TOKEN_ID where the step uses an OIDC connector, or the stage sets it."
+	case "Drone", "Woodpecker":
+		return m.ci.Name() + " issues no ID tokens. Use access-token, from a secret."
+	}
+	return "Hand it in with id-token, from wherever the CI keeps it, or use access-token."
+}
+
 func (m *minting) hintPermission() []string {
 	switch {
+	case m.ci.Name() == "Azure DevOps":
+		return []string{"Azure DevOps gives the job's own token to a step that asks for it, in the step's env:", "  SYSTEM_ACCESSTOKEN: $(System.AccessToken)"}
+	case m.ci.Name() == "Buildkite":
+		return []string{"Buildkite's agent gives these to a job's own process. In a container, pass them on."}
+	case m.ci.Name() == "Gitea":
+		return []string{"Gitea issues no ID tokens yet. Use access-token, from a secret."}
+	case m.ci.Name() == "act":
+		return []string{"act issues no ID tokens. Use access-token, or set ACTIONS_ID_TOKEN_REQUEST_URL and ACTIONS_ID_TOKEN_REQUEST_TOKEN for an issuer of your own."}
 	case m.ci.FromFork():
 		return []string{"This run is for a pull request from a fork or from Dependabot: GitHub gives it no ID token and no secrets, by design. Skip the step with `if: github.event.pull_request.head.repo.full_name == github.repository`."}
 	case m.ci.Name() == "Forgejo":

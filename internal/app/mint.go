@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/ephemeral-ci/jfrog-token/internal/ci"
 	"github.com/ephemeral-ci/jfrog-token/internal/config"
 	"github.com/ephemeral-ci/jfrog-token/internal/idtoken"
 	"github.com/ephemeral-ci/jfrog-token/internal/jfrog"
@@ -33,13 +34,15 @@ type minting struct {
 	ids    *idtoken.Source // nil in stored mode
 	mark   string
 	asked  jfrog.CreateRequest // the last that was sent
-	state  state               // what exists and has to be revoked
+	// handsOn: the job gets a token. list and sweep only use one.
+	handsOn bool
+	state   state // what exists and has to be revoked
 }
 
 // mint gets a token and hands it on. Whatever goes wrong once a token exists,
 // that token is revoked, or left to the post step.
 func (a *app) mint(ctx context.Context) error {
-	m, err := a.prepare()
+	m, err := a.prepare("mint")
 	if err != nil {
 		return err
 	}
@@ -61,12 +64,12 @@ func (a *app) mint(ctx context.Context) error {
 
 // prepare reads every input, sees that the result can be handed on, and masks
 // the secrets among the inputs. Nothing is sent yet.
-func (a *app) prepare() (*minting, error) {
-	cfg, err := config.Load(a.lookup)
+func (a *app) prepare(command string) (*minting, error) {
+	cfg, err := config.Load(a.lookup, command)
 	if err != nil {
 		return nil, err
 	}
-	if err := a.ci.Check(cfg.Summary); err != nil {
+	if err := a.ci.Check(ci.Places{EnvFile: cfg.EnvFile, StateDir: cfg.StateDir, Summary: cfg.Summary}); err != nil {
 		return nil, err
 	}
 	a.ci.Mask(cfg.AccessToken)
@@ -75,7 +78,7 @@ func (a *app) prepare() (*minting, error) {
 		return nil, err
 	}
 	a.sayStart(cfg)
-	m := &minting{app: a, cfg: cfg, client: a.client(wire.Options{Roots: cfg.Roots})}
+	m := &minting{app: a, cfg: cfg, handsOn: true, client: a.client(wire.Options{Roots: cfg.Roots})}
 	m.policy = wire.Policy{MaxAttempts: cfg.MaxAttempts, Notify: a.sayRetry}
 	m.jfrog = jfrog.New(m.client, cfg.URL, m.policy)
 	m.state = state{URL: cfg.URL.String(), CACert: cfg.CACert, Revoke: cfg.Revoke, RevokeFailure: cfg.RevokeFailure, Summary: cfg.Summary, Tokens: []heldToken{}}
@@ -100,12 +103,11 @@ func (m *minting) token(ctx, root context.Context) (jfrog.Token, error) {
 
 func (m *minting) exchange(ctx context.Context) (jfrog.Token, error) {
 	m.client.Open(ctx, m.cfg.URL) // while the ID token is fetched
-	if m.ids = idtoken.Given(m.cfg.IDToken); m.cfg.IDToken.IsZero() {
-		var err error
-		if m.ids, err = idtoken.GitHub(m.getenv, m.cfg.OIDCAudience, m.client, m.policy, m.ci.Mask); err != nil {
-			return jfrog.Token{}, doing(gettingIDToken, err)
-		}
+	var err error
+	if m.ids, err = m.source(); err != nil {
+		return jfrog.Token{}, doing(gettingIDToken, err)
 	}
+	m.sayIDToken()
 	run := m.ci.Run()
 	token, lost, err := m.jfrog.Exchange(ctx, m.ids, jfrog.ExchangeRequest{
 		ProviderName: m.cfg.ProviderName, IdentityMappingName: m.cfg.IdentityMappingName,
@@ -124,6 +126,18 @@ func (m *minting) exchange(ctx context.Context) (jfrog.Token, error) {
 		return jfrog.Token{}, doing(exchanging, err)
 	}
 	return token, m.hold(token)
+}
+
+// source is where the ID token comes from: the input always wins.
+func (m *minting) source() (*idtoken.Source, error) {
+	find := idtoken.Elsewhere
+	switch {
+	case !m.cfg.IDToken.IsZero():
+		return idtoken.Given(m.cfg.IDToken), nil
+	case m.onGitHub():
+		find = idtoken.GitHub
+	}
+	return find(m.getenv, m.cfg.OIDCAudience, m.client, m.policy, m.ci.Mask)
 }
 
 func (m *minting) createRequest() jfrog.CreateRequest {
@@ -192,10 +206,13 @@ func (m *minting) clearStrays(ctx context.Context, bearer secret.String, r jfrog
 // it whatever happens to this process.
 func (m *minting) hold(t jfrog.Token) error {
 	for _, s := range t.Secrets() {
-		m.ci.MaskWithUser(s, t.Username)
+		m.ci.Mask(s)
+		if t.Username != "" {
+			m.ci.Mask(s.Basic(t.Username)) // as it stands in .npmrc and in Docker's configuration
+		}
 	}
 	h := write(t.Hold(time.Now()))
-	h.HandedOn = !t.Exchanged || !m.cfg.Narrows()
+	h.HandedOn = m.handsOn && (!t.Exchanged || !m.cfg.Narrows())
 	m.state.Tokens = append(m.state.Tokens, h)
 	if err := m.ci.SaveState(m.state.encode()); err != nil {
 		return err
@@ -232,15 +249,20 @@ func (m *minting) handOn(t jfrog.Token) error {
 	return nil
 }
 
-// outputs are those of GitHub. What JFrog did not give is left out.
-func (m *minting) outputs(t jfrog.Token) [][2]string {
-	var pairs [][2]string
+// outputs are what the next steps get. What JFrog did not give is left out.
+func (m *minting) outputs(t jfrog.Token) []ci.Output {
+	var list []ci.Output
 	set := func(name, value string) {
 		if value != "" {
-			pairs = append(pairs, [2]string{name, value})
+			list = append(list, ci.Output{Name: name, Value: value})
 		}
 	}
-	set("token", t.Access.Reveal())
+	hidden := func(name string, s secret.String) {
+		if !s.IsZero() {
+			list = append(list, ci.Output{Name: name, Value: s.Reveal(), Secret: true})
+		}
+	}
+	hidden("token", t.Access)
 	set("username", t.Username)
 	set("token-id", t.ID)
 	if !t.Expiry.IsZero() {
@@ -254,22 +276,25 @@ func (m *minting) outputs(t jfrog.Token) [][2]string {
 	set("url", m.cfg.URL.String())
 	set("host", m.cfg.URL.Host)
 	if m.cfg.IncludeReferenceToken {
-		set("reference-token", t.Reference.Reveal())
+		hidden("reference-token", t.Reference)
 	}
 	if m.cfg.Refreshable {
-		set("refresh-token", t.Refresh.Reveal())
+		hidden("refresh-token", t.Refresh)
 	}
 	// Under these names JFrog's set-up action gives them.
-	set("oidc-token", t.Access.Reveal())
+	hidden("oidc-token", t.Access)
 	set("oidc-user", t.Username)
-	return pairs
+	return list
 }
 
-// undo revokes every token that exists. What it cannot revoke stays in the
-// state, and is said.
+// undo takes back the outputs and revokes every token that exists. What it
+// cannot revoke stays in the state, and is said.
 func (m *minting) undo(ctx context.Context) {
 	ctx, cancel := cleanup(ctx, undoLimit, undoLastWord)
 	defer cancel()
+	if err := m.ci.Retract(); err != nil {
+		m.ci.Warning(err.Error())
+	}
 	left := []heldToken{}
 	for _, t := range m.state.Tokens {
 		h := t.held()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/ephemeral-ci/jfrog-token/internal/ci"
 	"github.com/ephemeral-ci/jfrog-token/internal/config"
 	"github.com/ephemeral-ci/jfrog-token/internal/jfrog"
 	"github.com/ephemeral-ci/jfrog-token/internal/wire"
@@ -23,37 +24,56 @@ var errRevoke = errors.New("a token was not revoked, and revoke-failure is fail"
 
 // revoke ends what mint of the same job saved. It reads the state alone.
 func (a *app) revoke(ctx context.Context) error {
-	saved := a.ci.State()
-	if saved == "" {
-		a.ci.Info("nothing to revoke: no token was saved")
-		return nil
+	envFile, stateDir, err := config.Files(a.lookup)
+	if err != nil {
+		return err
 	}
+	places := ci.Places{EnvFile: envFile, StateDir: stateDir}
+	states, err := a.ci.States(places)
+	if err != nil {
+		return err
+	}
+	if len(states) == 0 {
+		a.ci.Info("nothing to revoke: no token was saved")
+	}
+	limited, cancel := cleanup(ctx, revokeLimit, revokeLastWord)
+	defer cancel()
+	var errs []error
+	for _, saved := range states {
+		errs = append(errs, a.revokeSaved(limited, saved))
+	}
+	errs = append(errs, a.ci.Clear(places)) // whatever JFrog said
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return errors.Join(errs...)
+}
+
+// revokeSaved ends what one mint saved.
+func (a *app) revokeSaved(ctx context.Context, saved string) error {
 	s, err := decodeState(saved)
 	if err != nil {
 		return err
 	}
 	u, wrong := config.ParseURL(s.URL)
-	roots, err := config.Roots(s.CACert)
 	if wrong != "" {
 		return errState
 	}
 	for _, t := range s.Tokens {
-		a.ci.Mask(t.held().Bearer) // masks live as long as the job; a runner that forgets them is not worth the risk
+		a.ci.Mask(t.held().Bearer) // a runner that forgets masks between steps is not worth the risk
 	}
+	roots, err := config.Roots(s.CACert)
 	if err != nil {
 		return doing(revoking, errors.New("ca-cert "+err.Error()))
 	}
-
 	client := jfrog.New(a.client(wire.Options{Roots: roots}), u, wire.Policy{MaxAttempts: 10, Notify: a.sayRetry})
-	limited, cancel := cleanup(ctx, revokeLimit, revokeLastWord)
-	defer cancel()
-	a.revokeLost(limited, client, s)
+	a.revokeLost(ctx, client, s)
 	failed, done := false, 0
 	for _, t := range s.Tokens {
 		if t.HandedOn && !s.Revoke {
 			continue
 		}
-		outcome, err := client.Revoke(limited, t.held())
+		outcome, err := client.Revoke(ctx, t.held())
 		line := a.sayRevoked(t, outcome, err, s.RevokeFailure)
 		if s.Summary {
 			if e := a.ci.Summary("\n" + line + "\n"); e != nil {
@@ -66,10 +86,7 @@ func (a *app) revoke(ctx context.Context) error {
 	if done == 0 {
 		a.sayNothing(s)
 	}
-	switch {
-	case ctx.Err() != nil:
-		return context.Cause(ctx)
-	case failed && s.RevokeFailure == "fail":
+	if failed && s.RevokeFailure == "fail" {
 		return errRevoke
 	}
 	return nil

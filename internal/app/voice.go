@@ -15,8 +15,6 @@ import (
 // what happened before what to do, times both absolute and as a distance. What
 // comes from outside is made harmless by the log that prints it.
 
-var errNoCI = errors.New("no CI that this version knows: GITHUB_ACTIONS is not true")
-
 func (a *app) sayStart(cfg *config.Config) {
 	if cfg.OIDC() {
 		a.ci.Info(fmt.Sprintf("jfrog-token %s: an ID token for the provider %s at %s", Version(), cfg.ProviderName, cfg.URL))
@@ -25,6 +23,17 @@ func (a *app) sayStart(cfg *config.Config) {
 	}
 	for _, w := range cfg.Warnings {
 		a.ci.Warning(w)
+	}
+}
+
+// sayIDToken tells where the ID token comes from, where that is not the one
+// way of the CI, and that a wish for an audience cannot be met.
+func (m *minting) sayIDToken() {
+	if !m.onGitHub() {
+		m.ci.Info("ID token from " + m.ids.Where)
+	}
+	if m.cfg.OIDCAudience != "" && m.ids.Fixed && m.cfg.IDToken.IsZero() {
+		m.ci.Warning("oidc-audience has no effect: the audience of an ID token from " + m.ids.Where + " is fixed in the CI")
 	}
 }
 
@@ -101,6 +110,9 @@ func (m *minting) sayDiscarded(h jfrog.Held, outcome jfrog.Outcome, err error) {
 
 func (m *minting) sayUndone(h jfrog.Held, outcome jfrog.Outcome, err error) {
 	what := "token " + orNone(h.ID) + ", not handed on: "
+	if !m.handsOn {
+		what = "exchanged token " + orNone(h.ID) + ", no longer needed: "
+	}
 	switch outcome {
 	case jfrog.Failed:
 		m.ci.Warning(what+"not revoked: "+err.Error(), "The post step tries again; "+ends(h)+".")
@@ -136,6 +148,46 @@ func (m *minting) sayStraysUnknown(r jfrog.CreateRequest, err error) {
 func (m *minting) sayStraysUnlisted(r jfrog.CreateRequest) {
 	m.ci.Warning("an answer was lost: JFrog may have created a token that nobody received, and lists none",
 		fmt.Sprintf("JFrog does not list tokens that live under 3 hours; it expires by %s.", by(r)))
+}
+
+func (m *minting) saySwept(t jfrog.Listed, what string) {
+	line := "token " + cell(t.ID)
+	if t.Description != "" {
+		line += " (" + cell(t.Description) + "), issued " + date(t.Issued)
+	}
+	m.ci.Info(line + ": " + what)
+}
+
+func (m *minting) saySweptOutcome(t jfrog.Listed, outcome jfrog.Outcome, err error) {
+	what := string(outcome)
+	if err != nil {
+		what += ": " + err.Error()
+	}
+	m.saySwept(t, what)
+}
+
+func (m *minting) saySweep(count map[jfrog.Outcome]int) {
+	if m.cfg.DryRun {
+		m.ci.Info(fmt.Sprintf("sweep, dry run: %s would be revoked", plural(count[jfrog.Revoked], "token", "tokens")))
+		return
+	}
+	m.ci.Info(fmt.Sprintf("sweep: %s revoked, %d already gone, %d not revocable, %d failed",
+		plural(count[jfrog.Revoked], "token", "tokens"), count[jfrog.Gone], count[jfrog.NotRevocable], count[jfrog.Failed]))
+}
+
+// cell cuts a value from outside for a table.
+func cell(s string) string {
+	if r := []rune(s); len(r) > 120 {
+		return string(r[:119]) + "…"
+	}
+	return strings.NewReplacer("\t", " ", "\n", " ", "\v", " ", "\f", " ").Replace(s) // tabwriter's own
+}
+
+func date(t time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	return t.Format(time.RFC3339)
 }
 
 func by(r jfrog.CreateRequest) string {
@@ -209,13 +261,16 @@ func usage() string {
 	var b strings.Builder
 	b.WriteString(`jfrog-token gives one CI job one JFrog access token that lives as long as the job.
 
-Usage: jfrog-token [mint | revoke | version | help]
+Usage: jfrog-token [mint | revoke | list | sweep | version | help]
 
 mint     gets a token, masks it, saves what revoke needs, sets the outputs
-revoke   revokes what mint of the same job saved
+revoke   revokes what mint of the same job saved, or the tokens of token-id
+list     the tokens that the credential may see
+sweep    revokes tokens that cancelled jobs left behind
 
 Without a command, the input command names it. Inputs are read from the
-environment: INPUT_<NAME> in GitHub Actions.
+environment: INPUT_<NAME> in GitHub Actions, PLUGIN_<NAME> in Drone, Woodpecker
+and Harness, JFROG_TOKEN_<NAME> elsewhere.
 
 Inputs:
 `)

@@ -51,11 +51,16 @@ func appendText(path, text string) (err error) {
 	return plain(err)
 }
 
-// plain drops the path from an error: the runner's are long and random.
+// plain drops the paths from an error of the file system: the runner's are
+// long and random.
 func plain(err error) error {
 	var p *os.PathError
-	if errors.As(err, &p) {
+	var l *os.LinkError
+	switch {
+	case errors.As(err, &p):
 		return p.Err
+	case errors.As(err, &l):
+		return l.Err
 	}
 	return err
 }

@@ -1,5 +1,3 @@
-// Package ci is the side of the CI: what it says about the run, where it
-// wants secrets, state and outputs, and how its log is written to.
 package ci
 
 import (
@@ -19,49 +17,26 @@ import (
 // given to post by an earlier step's GITHUB_ENV.
 const stateKey = "jfrog_token"
 
-// GitHub is GitHub's runner, and those of Forgejo, Gitea and act, which speak
+// gitHub is GitHub's runner, and those of Forgejo, Gitea and act, which speak
 // its protocol.
 //
 // All output goes to one stream: the runner reads stderr before stdout, so a
 // mask on the one could come after what it hides on the other.
-type GitHub struct {
-	getenv  func(string) string
-	out     *log
-	action  *githubactions.Action
-	secrets []secret.String
+type gitHub struct {
+	voice
+	getenv func(string) string
+	action *githubactions.Action
+	before int64 // size of the output file; below zero: nothing was added
 }
 
-// NewGitHub gives the runner that getenv describes, with its log at out.
-func NewGitHub(getenv func(string) string, out io.Writer) *GitHub {
+func newGitHub(getenv func(string) string, out io.Writer) *gitHub {
 	l := &log{to: out}
-	return &GitHub{getenv: getenv, out: l, action: githubactions.New(
+	return &gitHub{voice: voice{out: l}, getenv: getenv, before: -1, action: githubactions.New(
 		githubactions.WithGetenv(getenv), githubactions.WithWriter(l))}
 }
 
-// log remembers that it could not be written to: go-githubactions panics on
-// such an error, and a panic after minting would leave a token behind.
-type log struct {
-	to  io.Writer
-	err error
-}
-
-func (l *log) Write(p []byte) (int, error) {
-	if _, err := l.to.Write(p); err != nil {
-		l.err = fmt.Errorf("write log: %w", plain(err))
-	}
-	return len(p), nil
-}
-
-// LogError reports that the log could not be written to, so that a secret may
-// not be masked.
-func (g *GitHub) LogError() error { return g.out.err }
-
-// IsGitHub reports whether the environment is that of a runner which speaks
-// GitHub's protocol.
-func IsGitHub(getenv func(string) string) bool { return getenv("GITHUB_ACTIONS") == "true" }
-
 // Name is the CI's name, for JFrog's records.
-func (g *GitHub) Name() string {
+func (g *gitHub) Name() string {
 	switch {
 	case g.getenv("FORGEJO_ACTIONS") == "true":
 		return "Forgejo"
@@ -74,56 +49,30 @@ func (g *GitHub) Name() string {
 }
 
 // Prefixes are those of the variables that carry inputs.
-func (g *GitHub) Prefixes() []string { return []string{"INPUT_"} }
+func (g *gitHub) Prefixes() []string { return []string{"INPUT_"} }
 
 // Debug reports whether debug logging is on for the step.
-func (g *GitHub) Debug() bool { return g.getenv("RUNNER_DEBUG") == "1" }
+func (g *gitHub) Debug() bool { return g.getenv("RUNNER_DEBUG") == "1" }
 
 // Mask has the runner hide a secret from here on, in each of its forms.
-func (g *GitHub) Mask(s secret.String) {
-	forms := s.Forms()
-	for _, f := range forms {
-		g.action.AddMask(f)
-	}
-	if forms != nil {
-		g.secrets = append(g.secrets, s)
+func (g *gitHub) Mask(s secret.String) {
+	if g.remember(s) {
+		for _, f := range s.Forms() {
+			g.action.AddMask(f)
+		}
 	}
 }
-
-// MaskWithUser masks a token, and the base64 of user:token.
-func (g *GitHub) MaskWithUser(s secret.String, user string) {
-	g.Mask(s)
-	if user != "" {
-		g.Mask(s.Basic(user))
-	}
-}
-
-// line prepares one line for the log: no secret, no command.
-func (g *GitHub) line(s string) string { return harmless(secret.Redact(s, g.secrets...)) }
-
-// Info writes one line. A log that cannot be written to is no reason to fail.
-func (g *GitHub) Info(s string) { _, _ = fmt.Fprintln(g.out, g.line(s)) }
 
 // Warning writes an annotation.
-func (g *GitHub) Warning(lines ...string) { g.action.Warningf("%s", g.lines(lines)) }
+func (g *gitHub) Warning(lines ...string) { g.action.Warningf("%s", g.lines(lines)) }
 
 // Error writes an annotation of what failed and what to do, a line each.
-func (g *GitHub) Error(lines ...string) { g.action.Errorf("%s", g.lines(lines)) }
+func (g *gitHub) Error(lines ...string) { g.action.Errorf("%s", g.lines(lines)) }
 
-func (g *GitHub) lines(lines []string) string {
-	made := make([]string, len(lines))
-	for i, l := range lines {
-		made[i] = g.line(l)
-	}
-	return strings.Join(made, "\n") // escaped by the library
-}
-
-// Check reports whether the files that mint writes are there and can be
-// written. It runs before anything is minted: a token that cannot be handed on
-// must not exist.
-func (g *GitHub) Check(summary bool) error {
+// Check implements Platform.
+func (g *gitHub) Check(p Places) error {
 	names := []string{"GITHUB_STATE", "GITHUB_OUTPUT"}
-	if summary && g.getenv("GITHUB_STEP_SUMMARY") != "" { // not on GitHub Enterprise Server before 3.6
+	if p.Summary && g.getenv("GITHUB_STEP_SUMMARY") != "" { // not on GitHub Enterprise Server before 3.6
 		names = append(names, "GITHUB_STEP_SUMMARY")
 	}
 	for _, name := range names {
@@ -143,26 +92,56 @@ func (g *GitHub) Check(summary bool) error {
 }
 
 // SaveState hands state to the post step. The last one that was saved counts.
-func (g *GitHub) SaveState(state string) error {
+func (g *gitHub) SaveState(state string) error {
 	if err := appendPairs(g.getenv("GITHUB_STATE"), [][2]string{{stateKey, state}}); err != nil {
 		return fmt.Errorf("save state: %w", err)
 	}
 	return nil
 }
 
-// State gives what main saved; "" where it saved nothing.
-func (g *GitHub) State() string { return g.getenv("STATE_" + stateKey) }
+// States implements Platform.
+func (g *gitHub) States(Places) ([]string, error) {
+	if s := g.getenv("STATE_" + stateKey); s != "" {
+		return []string{s}, nil
+	}
+	return nil, nil
+}
 
-// Outputs sets step outputs, all or none.
-func (g *GitHub) Outputs(pairs [][2]string) error {
-	if err := appendPairs(g.getenv("GITHUB_OUTPUT"), pairs); err != nil {
-		return fmt.Errorf("set outputs: %w", err)
+// Outputs implements Platform: step outputs.
+func (g *gitHub) Outputs(outputs []Output) error {
+	var pairs [][2]string
+	for _, o := range outputs {
+		pairs = append(pairs, [2]string{o.Name, o.Value})
+	}
+	path := g.getenv("GITHUB_OUTPUT")
+	info, err := os.Stat(path)
+	if err == nil {
+		err = appendPairs(path, pairs)
+	}
+	if err != nil {
+		return fmt.Errorf("set outputs: %w", plain(err))
+	}
+	g.before = info.Size()
+	return nil
+}
+
+// Retract implements Platform. The runner reads the file when the step has
+// ended, also when it failed.
+func (g *gitHub) Retract() error {
+	if g.before < 0 {
+		return nil
+	}
+	if err := os.Truncate(g.getenv("GITHUB_OUTPUT"), g.before); err != nil {
+		return fmt.Errorf("take back outputs: %w", plain(err))
 	}
 	return nil
 }
 
+// Clear implements Platform. The runner removes its files itself.
+func (g *gitHub) Clear(Places) error { return nil }
+
 // Summary adds Markdown to the job summary, where there is one.
-func (g *GitHub) Summary(markdown string) error {
+func (g *gitHub) Summary(markdown string) error {
 	path := g.getenv("GITHUB_STEP_SUMMARY")
 	if path == "" {
 		return nil
@@ -173,12 +152,8 @@ func (g *GitHub) Summary(markdown string) error {
 	return nil
 }
 
-// Run is what the CI says about the run, "" where it does not.
-type Run struct{ JobID, RunID, Repo, Revision, Branch string }
-
-// Run gives the facts that go with an exchange. Repo is the URL of the
-// repository, as JFrog's own CLI sends it.
-func (g *GitHub) Run() Run {
+// Run implements Platform.
+func (g *gitHub) Run() Run {
 	r := Run{JobID: g.getenv("GITHUB_JOB"), RunID: g.getenv("GITHUB_RUN_ID"), Revision: g.getenv("GITHUB_SHA"), Branch: g.getenv("GITHUB_REF_NAME")}
 	if repo := g.getenv("GITHUB_REPOSITORY"); repo != "" {
 		r.Repo = strings.TrimSuffix(g.getenv("GITHUB_SERVER_URL"), "/") + "/" + repo
@@ -186,15 +161,14 @@ func (g *GitHub) Run() Run {
 	return r
 }
 
-// Description says in one line who asked for a token.
-func (g *GitHub) Description() string {
-	return harmless(fmt.Sprintf("%s %s %s run %s attempt %s job %s", g.Name(), g.getenv("GITHUB_REPOSITORY"), g.getenv("GITHUB_WORKFLOW"),
+// Description implements Platform.
+func (g *gitHub) Description() string {
+	return harmless(describe(g.Name(), g.getenv("GITHUB_REPOSITORY"), g.getenv("GITHUB_WORKFLOW"),
 		g.getenv("GITHUB_RUN_NUMBER"), g.getenv("GITHUB_RUN_ATTEMPT"), g.getenv("GITHUB_JOB")))
 }
 
-// FromFork reports whether the run is for a pull request from a fork or from
-// Dependabot, which GitHub gives no ID token and no secrets.
-func (g *GitHub) FromFork() bool {
+// FromFork implements Platform.
+func (g *gitHub) FromFork() bool {
 	if event := g.getenv("GITHUB_EVENT_NAME"); !strings.HasPrefix(event, "pull_request") {
 		return false
 	}

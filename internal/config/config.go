@@ -48,12 +48,18 @@ type inputs struct {
 	Summary               string        `env:"SUMMARY, default=true" help:"Write the job summary."`
 	Timeout               string        `env:"TIMEOUT, default=2m" help:"Bound on the whole of getting a token, retries included."`
 	MaxAttempts           string        `env:"MAX_ATTEMPTS, default=10" help:"Attempts for each request, within timeout."`
+	EnvFile               string        `env:"ENV_FILE" help:"File for the variables that the next steps read. Default: env in state-dir." only:"files"`
+	StateDir              string        `env:"STATE_DIR, default=.jfrog-token" help:"Folder for what revoke needs to know." only:"files"`
 	CACert                string        `env:"CA_CERT" help:"Further trusted root certificates: PEM text, or the path of a PEM file."`
-	Command               string        `env:"COMMAND, default=mint" help:"Command to run: mint or revoke."`
+	DescriptionPrefix     string        `env:"DESCRIPTION_PREFIX" help:"For list and sweep: how the description of a token begins. sweep needs it."`
+	OlderThan             string        `env:"OLDER_THAN" help:"For sweep: how long ago a token was issued at least, such as 6h. sweep needs it."`
+	DryRun                string        `env:"DRY_RUN, default=false" help:"For sweep: say what would be revoked, and revoke nothing."`
+	TokenID               string        `env:"TOKEN_ID" help:"For revoke outside of a post step: ids of tokens to revoke, with url and a credential."`
+	Command               string        `env:"COMMAND, default=mint" help:"Command to run: mint, revoke, list or sweep."`
 }
 
 // Commands are those that the input command may name.
-var Commands = []string{"mint", "revoke"}
+var Commands = []string{"mint", "revoke", "list", "sweep"}
 
 // Config is what the inputs of mint amount to.
 type Config struct {
@@ -83,6 +89,14 @@ type Config struct {
 	MaxAttempts   int
 	CACert        string         // PEM text, or an absolute path
 	Roots         *x509.CertPool // nil: the system's
+
+	EnvFile  string
+	StateDir string
+
+	DescriptionPrefix string        // of list and sweep
+	OlderThan         time.Duration // of sweep
+	DryRun            bool          // of sweep
+	TokenIDs          []string      // of revoke
 
 	Warnings []string
 }
@@ -118,17 +132,33 @@ const MarkLength = 22
 
 var projectKey = regexp.MustCompile(`^[a-z][a-z0-9-]{1,31}$`)
 
-// Load reads the inputs of mint. The error is an *Error.
-func Load(lookup Lookuper) (*Config, error) {
-	var in inputs
+func read(lookup Lookuper) (in inputs, err error) {
 	if err := envconfig.ProcessWith(context.Background(), &envconfig.Config{Target: &in, Lookuper: lookup}); err != nil {
-		return nil, &Error{[]string{"inputs cannot be read"}} // its text could quote one
+		return in, &Error{[]string{"inputs cannot be read"}} // its text could quote one
+	}
+	if in.EnvFile == "" {
+		in.EnvFile = filepath.Join(in.StateDir, "env")
+	}
+	return in, nil
+}
+
+// Files gives env-file and state-dir. The error is an *Error.
+func Files(lookup Lookuper) (envFile, stateDir string, err error) {
+	in, err := read(lookup)
+	return in.EnvFile, in.StateDir, err
+}
+
+// Load reads and checks the inputs of a command. The error is an *Error.
+func Load(lookup Lookuper, command string) (*Config, error) {
+	in, err := read(lookup)
+	if err != nil {
+		return nil, err
 	}
 	r := &reader{c: &Config{
 		ProviderName: in.OIDCProviderName, OIDCAudience: in.OIDCAudience, IdentityMappingName: in.IdentityMappingName,
 		IDToken: in.IDToken, AccessToken: in.AccessToken, Username: in.Username, Audience: in.Audience,
 		ProjectKey: in.ProjectKey, ApplicationKey: in.ApplicationKey, Description: in.Description,
-		RevokeFailure: in.RevokeFailure,
+		RevokeFailure: in.RevokeFailure, EnvFile: in.EnvFile, StateDir: in.StateDir, DescriptionPrefix: in.DescriptionPrefix,
 	}}
 	c := r.c
 	c.URL = r.url("url", in.URL)
@@ -163,11 +193,14 @@ func Load(lookup Lookuper) (*Config, error) {
 		r.problem("revoke-failure", "must be warn or fail")
 	}
 	c.Timeout = r.duration("timeout", in.Timeout)
-	var err error
 	if c.MaxAttempts, err = strconv.Atoi(in.MaxAttempts); err != nil || c.MaxAttempts < 1 || c.MaxAttempts > 100 {
 		r.problem("max-attempts", "must be a number from 1 to 100")
 	}
 	c.CACert, c.Roots = r.roots(in.CACert)
+	c.OlderThan = r.duration("older-than", in.OlderThan)
+	c.DryRun = r.boolean("dry-run", in.DryRun)
+	c.TokenIDs = strings.FieldsFunc(in.TokenID, func(r rune) bool { return r <= ' ' || r == ',' })
+	r.admin(command)
 	if r.problems != nil {
 		return nil, &Error{r.problems}
 	}
@@ -185,7 +218,24 @@ func Command(lookup Lookuper) (string, error) {
 			return name, nil
 		}
 	}
-	return "", &Error{[]string{"command: must be " + strings.Join(Commands, " or ")}}
+	return "", &Error{[]string{"command: must be mint, revoke, list or sweep"}}
+}
+
+// admin checks what list, sweep and revoke by id need.
+func (r *reader) admin(command string) {
+	c := r.c
+	r.text("description-prefix", c.DescriptionPrefix, MaxDescription)
+	if strings.Contains(c.DescriptionPrefix, "*") {
+		r.problem("description-prefix", "must not hold *, which JFrog takes for a wildcard")
+	}
+	if command == "sweep" {
+		if c.DescriptionPrefix == "" {
+			r.problem("description-prefix", "is not set: without it sweep would revoke every token")
+		}
+		if c.OlderThan == 0 {
+			r.problem("older-than", "is not set: without it sweep would revoke the tokens of jobs that are running")
+		}
+	}
 }
 
 // reader turns text into values and gathers what is wrong with it.

@@ -43,14 +43,17 @@ func (l Lookuper) Lookup(key string) (string, bool) {
 
 // Input describes one input, for the help text and for the test that compares
 // action.yml and the README with it.
-type Input struct{ Name, Default, Help string }
+type Input struct {
+	Name, Default, Help string
+	FilesOnly           bool // has no use on GitHub: not in action.yml
+}
 
 // Inputs lists every input.
 func Inputs() []Input {
 	var list []Input
 	for f := range reflect.TypeFor[inputs]().Fields() {
 		key, def, _ := strings.Cut(f.Tag.Get("env"), ", default=")
-		list = append(list, Input{strings.ReplaceAll(strings.ToLower(key), "_", "-"), def, f.Tag.Get("help")})
+		list = append(list, Input{strings.ReplaceAll(strings.ToLower(key), "_", "-"), def, f.Tag.Get("help"), f.Tag.Get("only") == "files"})
 	}
 	return list
 }

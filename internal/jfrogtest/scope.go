@@ -30,6 +30,7 @@ var (
 	audienceToken = regexp.MustCompile(`^(?:jfrt|jfxr|jfpip|jfds|jfmc|jfac|jfevt|jfmd|jfcon|jfxfer|jflnk|jfint|jfwks|jffe|\*)@.+$`)
 )
 
+//lint:ignore ST1005 JFrog says it so
 var errScope = errors.New("Invalid scope")
 
 // parseScope splits a scope into its tokens. A blank between quotes does not separate.

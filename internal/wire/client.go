@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -106,7 +107,14 @@ func (c *Client) tlsConfig(host string) *tls.Config {
 // with its password.
 var errProxyURL = errors.New("HTTP_PROXY or HTTPS_PROXY is not an URL that can be used")
 
+// MetadataHost is Google Cloud's, which is reached without a proxy or not at
+// all.
+const MetadataHost = "metadata.google.internal"
+
 func proxy(r *http.Request) (*url.URL, error) {
+	if r.URL.Hostname() == MetadataHost {
+		return nil, nil
+	}
 	u, err := http.ProxyFromEnvironment(r)
 	if err != nil {
 		return nil, errProxyURL
@@ -128,13 +136,19 @@ func (l limited) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	res.Body = &limitedBody{res.Body, maxBody}
+	limit, ok := r.Context().Value(limitKey{}).(int)
+	if !ok {
+		limit = maxBody
+	}
+	res.Body = &limitedBody{res.Body, limit}
 	return res, nil
 }
 
+type limitKey struct{}
+
 // errTooLarge is not io.EOF: a body that was cut by us must not be taken for
 // a whole one.
-var errTooLarge = fmt.Errorf("answer is larger than %d KiB", maxBody>>10)
+var errTooLarge = errors.New("answer is larger than this program takes")
 
 type limitedBody struct {
 	io.ReadCloser
@@ -152,7 +166,7 @@ func (b *limitedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Request is one request whose answer is JSON.
+// Request is one request.
 type Request struct {
 	Method string
 	URL    *url.URL
@@ -160,14 +174,20 @@ type Request struct {
 	Body   any           // marshalled to JSON; nil: no body
 	// Secrets are those in Body, to be taken out of whatever comes back.
 	Secrets []secret.String
+	// Scheme of Authorization; "" is Bearer.
+	Scheme string
+	Header http.Header // further fields
+	// MaxBody bounds the answer, in bytes; 0 is 256 KiB.
+	MaxBody int
 	// Mints marks a request that makes something which has to be undone: it
 	// is finished, for Grace, even when ctx is cancelled, and an error tells
 	// whether its outcome is known.
 	Mints bool
 }
 
-// Do sends a request once and decodes the JSON of a 200 into answer, which
-// may be nil. Every other status and every failure is an *Error.
+// Do sends a request once and decodes the JSON of a 200 into answer. That may
+// be nil, or a *[]byte for an answer that is no JSON. Every other status and
+// every failure is an *Error.
 func (c *Client) Do(ctx context.Context, r Request, answer any) (status int, err error) {
 	fail := &Error{Method: r.Method, Host: r.URL.Host, Path: r.URL.Path, RetryAfter: -1}
 	body, err := r.encode()
@@ -177,6 +197,9 @@ func (c *Client) Do(ctx context.Context, r Request, answer any) (status int, err
 	ctx, cancel := attempt(ctx, r.Mints)
 	defer cancel()
 	var wrote atomic.Bool
+	if r.MaxBody > 0 {
+		ctx = context.WithValue(ctx, limitKey{}, r.MaxBody)
+	}
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		WroteRequest: func(i httptrace.WroteRequestInfo) { wrote.Store(i.Err == nil) },
 	})
@@ -184,12 +207,17 @@ func (c *Client) Do(ctx context.Context, r Request, answer any) (status int, err
 	if err != nil {
 		return 0, fmt.Errorf("make request: %w", errors.Unwrap(err))
 	}
+	maps.Copy(req.Header, r.Header)
 	req.Header.Set("Accept", "application/json")
 	if r.Body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	if !r.Bearer.IsZero() {
-		req.Header.Set("Authorization", "Bearer "+r.Bearer.Reveal())
+		scheme := r.Scheme
+		if scheme == "" {
+			scheme = "Bearer"
+		}
+		req.Header.Set("Authorization", scheme+" "+r.Bearer.Reveal())
 	}
 
 	began := time.Now()
@@ -218,6 +246,10 @@ func (c *Client) Do(ctx context.Context, r Request, answer any) (status int, err
 		return res.StatusCode, fail
 	}
 	if answer == nil || res.StatusCode == http.StatusNoContent {
+		return res.StatusCode, nil
+	}
+	if raw, ok := answer.(*[]byte); ok {
+		*raw = text
 		return res.StatusCode, nil
 	}
 	if json.Unmarshal(text, answer) != nil {

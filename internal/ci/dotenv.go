@@ -1,0 +1,88 @@
+package ci
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+)
+
+// variables are the names in the env file, for each output that goes there.
+// JFrog's own CLI reads JF_…, its plugins and Terraform provider JFROG_….
+var variables = []struct {
+	output string
+	names  []string
+}{
+	{"url", []string{"JF_URL", "JFROG_URL"}},
+	{"token", []string{"JF_ACCESS_TOKEN", "JFROG_ACCESS_TOKEN"}},
+	{"username", []string{"JF_USER"}},
+	{"token-id", []string{"JFROG_TOKEN_ID"}},
+	{"expires-at", []string{"JFROG_TOKEN_EXPIRES_AT"}},
+	{"reference-token", []string{"JFROG_REFERENCE_TOKEN"}},
+	{"refresh-token", []string{"JFROG_REFRESH_TOKEN"}},
+}
+
+// envFile writes outputs in the subset of shell and dotenv that means the same
+// to both: one NAME=value a line, quoted where needed.
+func envFile(outputs []Output) ([]byte, error) {
+	var b strings.Builder
+	b.WriteString(envHead)
+	for _, v := range variables {
+		for _, o := range outputs {
+			if o.Name != v.output {
+				continue
+			}
+			q, err := quote(o.Value)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", o.Name, err)
+			}
+			for _, name := range v.names {
+				fmt.Fprintf(&b, "%s=%s\n", name, q)
+			}
+		}
+	}
+	return []byte(b.String()), nil
+}
+
+var errQuote = errors.New("value has a line break, or quotes that shell and dotenv read differently")
+
+// quote writes a value so that a POSIX shell and dotenv readers agree on it.
+// Within single quotes both take all but a single quote as it is. Within
+// double quotes they agree where there is nothing to expand.
+func quote(v string) (string, error) {
+	switch {
+	case strings.ContainsFunc(v, func(r rune) bool { return r < ' ' || r == 0x7f }):
+		return "", errQuote
+	case v != "" && !strings.ContainsFunc(v, func(r rune) bool { return !harnessSafe(r) }):
+		return v, nil
+	case !strings.Contains(v, "'") && !strings.HasSuffix(v, `\`): // godotenv takes \' for a quote within
+		return "'" + v + "'", nil
+	case !strings.ContainsAny(v, "\"$`\\!"):
+		return `"` + v + `"`, nil
+	}
+	return "", errQuote
+}
+
+// appendHarness adds outputs to one of Harness' files, under their names with
+// '_'. Its reader is a dotenv reader that decodes a value which begins with
+// __B64__ and takes no line over 64 KiB; on an error it logs the whole file
+// (https://github.com/harness/lite-engine/blob/main/pipeline/runtime/common.go).
+func appendHarness(path string, outputs []Output) error {
+	var b strings.Builder
+	for _, o := range outputs {
+		q, err := quote(o.Value)
+		if err == nil && (strings.HasPrefix(o.Value, "__B64__") || len(q) > 60<<10) {
+			err = errQuote
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", o.Name, err)
+		}
+		fmt.Fprintf(&b, "%s=%s\n", strings.ReplaceAll(o.Name, "-", "_"), q)
+	}
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return plain(err)
+	}
+	_, err = f.WriteString(b.String())
+	return plain(errors.Join(err, f.Close()))
+}

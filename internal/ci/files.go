@@ -1,0 +1,373 @@
+package ci
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/ephemeral-ci/jfrog-token/internal/secret"
+)
+
+// files is every CI whose steps share nothing but a folder. None of them can
+// hide a secret that was made while the job runs: nothing secret is printed,
+// it goes to files that only the job's user can read.
+type files struct {
+	voice
+	system  system
+	getenv  func(string) string
+	places  Places
+	earlier []json.RawMessage // states of mints that nobody has revoked yet
+	written bool              // the env file is of this run
+}
+
+func newFiles(getenv func(string) string, environ []string, out io.Writer) *files {
+	return &files{voice: voice{out: &log{to: out}}, system: findSystem(getenv, environ), getenv: getenv}
+}
+
+// Name implements Platform.
+func (f *files) Name() string { return f.system.name }
+
+// Prefixes implements Platform. A setting of a plugin may be given by hand
+// too.
+func (f *files) Prefixes() []string {
+	if f.system.plugin {
+		return []string{"PLUGIN_", "JFROG_TOKEN_"}
+	}
+	return []string{"JFROG_TOKEN_"}
+}
+
+// Debug implements Platform.
+func (f *files) Debug() bool { return false }
+
+// Mask implements Platform: this process at least never prints s.
+func (f *files) Mask(s secret.String) { f.remember(s) }
+
+// Warning implements Platform.
+func (f *files) Warning(lines ...string) { fmt.Fprintln(f.out, "warning: "+f.lines(lines)) }
+
+// Error implements Platform.
+func (f *files) Error(lines ...string) { fmt.Fprintln(f.out, "error: "+f.lines(lines)) }
+
+// stateFile is within the state directory.
+const stateFile = "state.json"
+
+// envHead is the first line of an env file, by which we know our own.
+const envHead = "# Written by jfrog-token. jfrog-token revoke removes it.\n"
+
+// saved is the state file: one state for each mint that was not revoked, so
+// that a second mint, or one after a build that was cancelled, does not forget
+// the first one's token.
+type saved struct {
+	WrittenBy string            `json:"written_by"`
+	Mints     []json.RawMessage `json:"mints"`
+}
+
+const writtenBy = "jfrog-token"
+
+// Check implements Platform.
+func (f *files) Check(p Places) error {
+	f.places = p
+	if err := makeDir(p.StateDir); err != nil {
+		return fmt.Errorf("make state-dir: %w", err)
+	}
+	var err error
+	if f.earlier, err = readState(p.StateDir); err != nil {
+		return err
+	}
+	if err := ours(p.EnvFile, envHead); err != nil {
+		return fmt.Errorf("check env-file: %w", err)
+	}
+	for _, dir := range []string{p.StateDir, filepath.Dir(p.EnvFile)} {
+		if err := tryWrite(dir); err != nil {
+			return fmt.Errorf("write to %s: %w", dir, err)
+		}
+	}
+	for _, name := range []string{"DRONE_OUTPUT", "HARNESS_OUTPUT_SECRET_FILE"} {
+		if path := f.harnessFile(name); path != "" {
+			if err := appendHarness(path, nil); err != nil {
+				return fmt.Errorf("open the file of %s: %w", name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// SaveState implements Platform.
+func (f *files) SaveState(state string) error {
+	path := filepath.Join(f.places.StateDir, stateFile)
+	mints := append([]json.RawMessage{}, f.earlier...)
+	if state != "" {
+		mints = append(mints, json.RawMessage(state))
+	}
+	if len(mints) == 0 {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("remove state: %w", plain(err))
+		}
+		return nil
+	}
+	text, err := json.MarshalIndent(saved{writtenBy, mints}, "", "  ")
+	if err != nil {
+		return fmt.Errorf("save state: %w", err)
+	}
+	if err := writeWhole(path, append(text, '\n')); err != nil {
+		return fmt.Errorf("save state: %w", err)
+	}
+	return nil
+}
+
+// States implements Platform.
+func (f *files) States(p Places) ([]string, error) {
+	mints, err := readState(p.StateDir)
+	var list []string
+	for _, m := range mints {
+		list = append(list, string(m))
+	}
+	return list, err
+}
+
+// readState gives the states in a state file of ours; none where there is no
+// such file.
+func readState(dir string) ([]json.RawMessage, error) {
+	path := filepath.Join(dir, stateFile)
+	text, err := readOwn(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	var s saved
+	if err == nil && (json.Unmarshal(text, &s) != nil || s.WrittenBy != writtenBy) {
+		err = errStranger
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	return s.Mints, nil
+}
+
+// Outputs implements Platform: the env file and, in Harness, its output
+// files.
+func (f *files) Outputs(outputs []Output) error {
+	text, err := envFile(outputs)
+	if err != nil {
+		return fmt.Errorf("write env-file: %w", err)
+	}
+	if err := writeWhole(f.places.EnvFile, text); err != nil {
+		return fmt.Errorf("write env-file: %w", err)
+	}
+	f.written = true
+	for _, name := range []string{"DRONE_OUTPUT", "HARNESS_OUTPUT_SECRET_FILE"} {
+		path := f.harnessFile(name)
+		if path == "" {
+			continue
+		}
+		var mine []Output
+		for _, o := range outputs {
+			if o.Secret == (name == "HARNESS_OUTPUT_SECRET_FILE") {
+				mine = append(mine, o)
+			}
+		}
+		if err := appendHarness(path, mine); err != nil {
+			return fmt.Errorf("write the file of %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// harnessFile gives one of Harness' output files; "" where there is none.
+// Drone itself has none.
+func (f *files) harnessFile(variable string) string {
+	if f.system.name != "Harness" {
+		return ""
+	}
+	return f.getenv(variable)
+}
+
+// Retract implements Platform.
+func (f *files) Retract() error {
+	if !f.written {
+		return nil
+	}
+	return os.Remove(f.places.EnvFile)
+}
+
+// Clear implements Platform.
+func (f *files) Clear(p Places) error {
+	var errs []error
+	if ours(p.EnvFile, envHead) == nil {
+		errs = append(errs, os.Remove(p.EnvFile))
+	}
+	if _, err := readState(p.StateDir); err == nil {
+		errs = append(errs, os.Remove(filepath.Join(p.StateDir, stateFile)))
+	}
+	if ours(filepath.Join(p.StateDir, ".gitignore"), gitignore) == nil && alone(p.StateDir) {
+		errs = append(errs, os.RemoveAll(p.StateDir))
+	}
+	for i, err := range errs {
+		if errors.Is(err, fs.ErrNotExist) {
+			errs[i] = nil
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("remove files: %w", err)
+	}
+	return nil
+}
+
+// alone reports whether nothing but our .gitignore is in dir.
+func alone(dir string) bool {
+	entries, err := os.ReadDir(dir)
+	return err == nil && len(entries) == 1 && entries[0].Name() == ".gitignore"
+}
+
+// Summary implements Platform: there is none.
+func (f *files) Summary(string) error { return nil }
+
+// Run implements Platform.
+func (f *files) Run() Run { return f.system.run(f.getenv) }
+
+// Description implements Platform.
+func (f *files) Description() string {
+	s, g := f.system, f.getenv
+	return harmless(describe(s.name, get(g, s.repo), get(g, s.pipeline), get(g, s.number), get(g, s.attempt), get(g, s.job)))
+}
+
+// FromFork implements Platform.
+func (f *files) FromFork() bool { return false }
+
+// gitignore keeps what is in the state directory out of commits and out of
+// images and archives that follow it: a credential file in the workspace ended
+// in both (https://github.com/google-github-actions/auth/issues/298).
+const gitignore = "*\n"
+
+var (
+	errSymlink  = errors.New("it is, or leads through, a symbolic link")
+	errStranger = errors.New("there is one that jfrog-token did not write")
+	errNotDir   = errors.New("it is not a folder")
+)
+
+// makeDir makes the state directory, or takes one that an earlier run made.
+func makeDir(dir string) error {
+	if err := noSymlink(dir); err != nil {
+		return err
+	}
+	made := os.Mkdir(dir, 0o700)
+	if made != nil && !errors.Is(made, fs.ErrExist) {
+		return plain(made)
+	}
+	info, err := os.Lstat(dir)
+	if err != nil {
+		return plain(err)
+	}
+	if !info.IsDir() {
+		return errNotDir
+	}
+	ignore := filepath.Join(dir, ".gitignore")
+	if made != nil {
+		// A .gitignore of * in somebody's own folder would hide all of it.
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			return plain(err)
+		}
+		if _, err := os.Lstat(ignore); len(entries) > 0 && err != nil {
+			return errStranger
+		}
+	}
+	if err := ours(ignore, gitignore); err != nil {
+		return err
+	}
+	return writeWhole(ignore, []byte(gitignore))
+}
+
+// noSymlink refuses a path that leads through a symbolic link: what is in the
+// workspace may come from a pull request. Of an absolute path only the end is
+// looked at; the rest is the machine's.
+func noSymlink(path string) error {
+	path = filepath.Clean(path)
+	parts := []string{path}
+	if !filepath.IsAbs(path) {
+		for p := filepath.Dir(path); p != "." && p != string(filepath.Separator) && filepath.Base(p) != ".."; p = filepath.Dir(p) {
+			parts = append(parts, p)
+		}
+	}
+	for _, p := range parts {
+		if info, err := os.Lstat(p); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+			return errSymlink
+		}
+	}
+	return nil
+}
+
+// ours reports whether path can be written: there is nothing, or a regular
+// file that begins as ours do.
+func ours(path, head string) error {
+	text, err := readOwn(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil && !bytes.HasPrefix(text, []byte(head)) {
+		return errStranger
+	}
+	return err
+}
+
+// maxOwn bounds a file that is read back, in bytes.
+const maxOwn = 1 << 20
+
+func readOwn(path string) ([]byte, error) {
+	if err := noSymlink(path); err != nil {
+		return nil, err
+	}
+	info, err := os.Lstat(path)
+	if err != nil {
+		return nil, plain(err)
+	}
+	if !info.Mode().IsRegular() || info.Size() > maxOwn {
+		return nil, errStranger
+	}
+	text, err := os.ReadFile(path)
+	return text, plain(err)
+}
+
+// tryWrite makes and removes a file in dir.
+func tryWrite(dir string) error {
+	t, err := os.CreateTemp(dir, ".jfrog-token-*")
+	if err != nil {
+		return plain(err)
+	}
+	return plain(errors.Join(t.Close(), os.Remove(t.Name())))
+}
+
+// writeWhole writes a file with mode 0600, whole or not at all. A symbolic link
+// that somebody put there meanwhile is replaced, not followed.
+func writeWhole(path string, text []byte) error {
+	if err := noSymlink(path); err != nil {
+		return err
+	}
+	t, err := os.CreateTemp(filepath.Dir(path), ".jfrog-token-*") // mode 0600
+	if err != nil {
+		return plain(err)
+	}
+	_, err = t.Write(text)
+	if err == nil {
+		err = t.Sync()
+	}
+	err = errors.Join(err, t.Close())
+	if err == nil {
+		err = os.Rename(t.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(t.Name())
+	}
+	return plain(err)
+}
+
+// harnessSafe are the characters that dotenv readers take as they are, without
+// quotes.
+func harnessSafe(r rune) bool {
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_-./:@+=", r)
+}
