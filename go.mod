@@ -1,17 +1,19 @@
 module github.com/ephemeral-ci/jfrog-token
 
-go 1.26
+go 1.26.0
 
 // In the binary.
 require (
 	github.com/cenkalti/backoff/v4 v4.3.0
 	github.com/sethvargo/go-envconfig v1.4.3
 	github.com/sethvargo/go-githubactions v1.4.0
+	golang.org/x/crypto/x509roots/fallback v0.0.0-20261030153154-30a33513ff6d
 )
 
 // In tests and the demo.
 require (
 	github.com/golang-jwt/jwt/v5 v5.3.1
+	github.com/joho/godotenv v1.5.1
 	github.com/rogpeppe/go-internal v1.16.0
 	go.yaml.in/yaml/v3 v3.0.4
 )

@@ -42,15 +42,15 @@ func New(w *wire.Client, base *url.URL, p wire.Policy) *Client {
 	return &Client{wire: w, base: base, policy: p}
 }
 
-// url gives an URL of the platform. Each element is escaped: a token id comes
-// from outside, and must not lead elsewhere.
+// url gives an URL of the platform. Each element is escaped, dots included: a
+// token id comes from outside, and must not lead elsewhere.
 func (c *Client) url(path string, elements ...string) *url.URL {
 	u := *c.base
 	u.Path += path
 	u.RawPath = u.EscapedPath()
 	for _, e := range elements {
 		u.Path += "/" + e
-		u.RawPath += "/" + url.PathEscape(e)
+		u.RawPath += "/" + strings.ReplaceAll(url.PathEscape(e), ".", "%2E")
 	}
 	return &u
 }

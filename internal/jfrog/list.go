@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/ephemeral-ci/jfrog-token/internal/secret"
@@ -43,7 +44,8 @@ func (c *Client) List(ctx context.Context, bearer secret.String, pattern string)
 	}
 	u := c.url(tokensPath)
 	if pattern != "" {
-		u.RawQuery = url.Values{"description": {pattern}}.Encode()
+		// JFrog's examples write a blank as %20.
+		u.RawQuery = strings.ReplaceAll(url.Values{"description": {pattern}}.Encode(), "+", "%20")
 	}
 	err := c.policy.Retry(ctx, func() error {
 		_, err := c.wire.Do(ctx, wire.Request{Method: http.MethodGet, URL: u, Bearer: bearer, MaxBody: maxList}, &answer)

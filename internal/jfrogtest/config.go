@@ -63,6 +63,8 @@ type Config struct {
 	// https://github.com/jfrog/vault-plugin-secrets-artifactory/issues/50
 	FormForceRevocable string `json:"form_force_revocable"`
 
+	ListCap int `json:"list_cap"` // a list shows no more than so many tokens; JFrog is not known to have a limit
+
 	Sequential bool    `json:"sequential"` // ids count from 00000000-0000-4000-8000-000000000001
 	Faults     []Fault `json:"faults"`
 }

@@ -85,6 +85,9 @@ func (p *Platform) list(c *call) answer {
 		}
 		return order
 	})
+	if p.cfg.ListCap > 0 && len(found) > p.cfg.ListCap {
+		found = found[:p.cfg.ListCap]
+	}
 	objects := []map[string]any{}
 	for _, t := range found {
 		objects = append(objects, p.object(t))
