@@ -5,7 +5,10 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
+
+	"go.yaml.in/yaml/v3"
 
 	"github.com/ephemeral-ci/jfrog-token/internal/config"
 	"github.com/ephemeral-ci/jfrog-token/internal/runnertest"
@@ -89,5 +92,65 @@ func TestReadmeHasTheOutputsOfTheAction(t *testing.T) {
 	}
 	if !maps.Equal(got, want) {
 		t.Errorf("expected %v to be %v", got, want)
+	}
+}
+
+// Every input that a snippet of the documentation sets is one.
+func TestSnippetsSetInputsThatExist(t *testing.T) {
+	inputs := map[string]bool{}
+	for _, i := range config.Inputs() {
+		inputs[i.Name] = true
+	}
+	fence := regexp.MustCompile("(?s)```yaml\n(.*?)```")
+	variable := regexp.MustCompile(`\bJFROG_TOKEN_([A-Z_]+)=?:?`)
+	snippets := 0
+	for _, file := range []string{"README.md", "docs.md", "docs/ci.md", "docs/drone.md"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range variable.FindAllStringSubmatch(string(text), -1) {
+			name := strings.ToLower(strings.ReplaceAll(m[1], "_", "-"))
+			if name != "id" && name != "expires-at" && name != "" && !inputs[name] { // those two are of the env file
+				t.Errorf("%s: %s is no input", file, m[0])
+			}
+		}
+		for _, m := range fence.FindAllStringSubmatch(string(text), -1) {
+			var snippet any
+			if err := yaml.Unmarshal([]byte(m[1]), &snippet); err != nil {
+				t.Errorf("%s: %v in\n%s", file, err, m[1])
+			}
+			ourSettings(snippet, func(name string) {
+				snippets++
+				if !inputs[name] {
+					t.Errorf("%s: %s is no input", file, name)
+				}
+			})
+		}
+	}
+	if snippets < 20 {
+		t.Errorf("expected %d settings to be 20 or more: the snippets are not found", snippets)
+	}
+}
+
+// ourSettings calls each for the inputs of every step of ours within v.
+func ourSettings(v any, each func(string)) {
+	switch v := v.(type) {
+	case []any:
+		for _, e := range v {
+			ourSettings(e, each)
+		}
+	case map[string]any:
+		for _, where := range []struct{ names, inputs string }{{"uses", "with"}, {"image", "settings"}} {
+			name, _ := v[where.names].(string)
+			if with, ok := v[where.inputs].(map[string]any); ok && strings.Contains(name, "ephemeral-ci/jfrog-token") {
+				for input := range with {
+					each(input)
+				}
+			}
+		}
+		for _, e := range v {
+			ourSettings(e, each)
+		}
 	}
 }
