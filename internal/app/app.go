@@ -42,7 +42,12 @@ func Version() string {
 // Interrupted is the cause of a context that a signal cancelled.
 type Interrupted struct{ Signal os.Signal }
 
-func (i Interrupted) Error() string { return "interrupted by " + i.Signal.String() }
+func (i Interrupted) Error() string {
+	if i.Signal == os.Interrupt {
+		return "stopped by SIGINT"
+	}
+	return "stopped by SIGTERM"
+}
 
 // app is one run of the program.
 type app struct {

@@ -18,9 +18,8 @@ const (
 	revokeLastWord = 5 * time.Second // after a signal
 )
 
-// errRevoke fails the step where revoke-failure asks for it. What failed was
-// already told.
-var errRevoke = errors.New("a token was not revoked, and revoke-failure is fail")
+// errTold fails the step for what was already told.
+var errTold = errors.New("see above")
 
 // revoke ends what mint of the same job saved. It reads the state alone.
 func (a *app) revoke(ctx context.Context) error {
@@ -38,15 +37,21 @@ func (a *app) revoke(ctx context.Context) error {
 	}
 	limited, cancel := cleanup(ctx, revokeLimit, revokeLastWord)
 	defer cancel()
-	var errs []error
-	for _, saved := range states {
-		errs = append(errs, a.revokeSaved(limited, saved))
+	var failed error
+	tell := func(err error) {
+		if err != nil {
+			a.tell(err)
+			failed = errTold
+		}
 	}
-	errs = append(errs, a.ci.Clear(places)) // whatever JFrog said
+	for _, saved := range states {
+		tell(a.revokeSaved(limited, saved))
+	}
+	tell(a.ci.Clear(places)) // whatever JFrog said
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	return errors.Join(errs...)
+	return failed
 }
 
 // revokeSaved ends what one mint saved.
@@ -87,7 +92,7 @@ func (a *app) revokeSaved(ctx context.Context, saved string) error {
 		a.sayNothing(s)
 	}
 	if failed && s.RevokeFailure == "fail" {
-		return errRevoke
+		return errTold
 	}
 	return nil
 }

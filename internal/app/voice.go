@@ -242,10 +242,13 @@ func status(code int) string {
 
 // tell says why the program fails.
 func (a *app) tell(err error) {
+	var interrupted Interrupted
 	var input *config.Error
 	var explained *explained
 	switch {
-	case errors.Is(err, errRevoke): // told where it happened
+	case errors.Is(err, errTold):
+	case errors.As(err, &interrupted): // the retry lines told the rest
+		a.ci.Error(interrupted.Error())
 	case errors.As(err, &input) && len(input.Problems) > 1:
 		a.ci.Error(append([]string{fmt.Sprintf("%d inputs are wrong; nothing was sent", len(input.Problems))}, input.Problems...)...)
 	case errors.As(err, &input):
