@@ -69,8 +69,10 @@ func (a *app) prepare(command string) (*minting, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := a.ci.Check(ci.Places{EnvFile: cfg.EnvFile, StateDir: cfg.StateDir, Summary: cfg.Summary}); err != nil {
-		return nil, err
+	if command == "mint" || cfg.OIDC() { // else no token is made
+		if err := a.ci.Check(ci.Places{EnvFile: cfg.EnvFile, StateDir: cfg.StateDir, Summary: cfg.Summary}); err != nil {
+			return nil, err
+		}
 	}
 	a.ci.Mask(cfg.AccessToken)
 	a.ci.Mask(cfg.IDToken)
@@ -306,9 +308,13 @@ func (m *minting) undo(ctx context.Context) {
 	}
 	if len(left) < len(m.state.Tokens) {
 		m.state.Tokens = left
+		saved := m.state.encode()
+		if len(left) == 0 && !m.handsOn {
+			saved = "" // no revoke step follows list or sweep
+		}
 		// Where even this fails the post step tries again, and finds the
 		// tokens gone.
-		_ = m.ci.SaveState(m.state.encode())
+		_ = m.ci.SaveState(saved)
 	}
 }
 

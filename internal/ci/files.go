@@ -109,6 +109,7 @@ func (f *files) SaveState(state string) error {
 		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("remove state: %w", plain(err))
 		}
+		removeDir(f.places.StateDir)
 		return nil
 	}
 	text, err := json.MarshalIndent(saved{writtenBy, mints}, "", "  ")
@@ -204,9 +205,7 @@ func (f *files) Clear(p Places) error {
 	if _, err := readState(p.StateDir); err == nil {
 		errs = append(errs, os.Remove(filepath.Join(p.StateDir, stateFile)))
 	}
-	if ours(filepath.Join(p.StateDir, ".gitignore"), gitignore) == nil && alone(p.StateDir) {
-		errs = append(errs, os.RemoveAll(p.StateDir))
-	}
+	removeDir(p.StateDir)
 	for i, err := range errs {
 		if errors.Is(err, fs.ErrNotExist) {
 			errs[i] = nil
@@ -218,10 +217,15 @@ func (f *files) Clear(p Places) error {
 	return nil
 }
 
-// alone reports whether nothing but our .gitignore is in dir.
-func alone(dir string) bool {
+// removeDir removes the state directory where nothing but our .gitignore is
+// in it.
+func removeDir(dir string) {
+	ignore := filepath.Join(dir, ".gitignore")
 	entries, err := os.ReadDir(dir)
-	return err == nil && len(entries) == 1 && entries[0].Name() == ".gitignore"
+	if err == nil && len(entries) == 1 && entries[0].Name() == ".gitignore" && ours(ignore, gitignore) == nil {
+		_ = os.Remove(ignore)
+		_ = os.Remove(dir)
+	}
 }
 
 // Summary implements Platform: there is none.
