@@ -11,8 +11,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/rogpeppe/go-internal/testscript"
-
 	"github.com/ephemeral-ci/jfrog-token/internal/jfrogtest"
 	"github.com/ephemeral-ci/jfrog-token/internal/runnertest"
 )
@@ -138,10 +136,10 @@ func traces(secret string) []string {
 	return forms
 }
 
-// checkLeaks proves that no secret, in any derived form, is in anything that
+// leak proves that no secret, in any derived form, is in anything that
 // was printed. The one place where a secret stands is its own mask, which the
 // runner does not show; what comes before it is checked like the rest.
-func (w *world) checkLeaks(ts *testscript.TestScript, res *runnertest.Result) {
+func (w *world) leak(res *runnertest.Result) error {
 	var printed strings.Builder
 	for line := range strings.Lines(res.Raw) {
 		if !strings.HasPrefix(line, "::add-mask::") {
@@ -155,13 +153,14 @@ func (w *world) checkLeaks(ts *testscript.TestScript, res *runnertest.Result) {
 	for _, k := range w.known() {
 		for _, form := range traces(k.Value) {
 			if strings.Contains(printed.String(), form) {
-				ts.Fatalf("%s is printed:\n%s", k.Name, printed.String())
+				return fmt.Errorf("%s is printed:\n%s", k.Name, printed.String())
 			}
 			if strings.Contains(res.Log, form) {
-				ts.Fatalf("%s is in the log:\n%s", k.Name, res.Log)
+				return fmt.Errorf("%s is in the log:\n%s", k.Name, res.Log)
 			}
 		}
 	}
+	return nil
 }
 
 func newPool(pem []byte) *x509.CertPool {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"maps"
 	"net/http"
@@ -16,11 +17,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rogpeppe/go-internal/testscript"
-	"go.yaml.in/yaml/v3"
-
 	"github.com/ephemeral-ci/jfrog-token/internal/jfrogtest"
 	"github.com/ephemeral-ci/jfrog-token/internal/runnertest"
+	"github.com/rogpeppe/go-internal/testscript"
 )
 
 // binary is the program under test, built as a release is but for the race
@@ -44,6 +43,8 @@ func TestMain(m *testing.M) {
 	if out, err := build.CombinedOutput(); err != nil {
 		panic(fmt.Sprintf("go build: %v\n%s", err, out))
 	}
+	flag.Parse()
+	_ = flag.Set("test.parallel", strconv.Itoa(max(8, runtime.GOMAXPROCS(0)))) // a run of the binary mostly waits
 	code := m.Run()
 	os.RemoveAll(dir)
 	os.Exit(code)
@@ -57,7 +58,8 @@ func TestScript(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"main": cmdMain, "post": cmdPost, "code": cmdCode, "job": cmdJob,
 			"use": cmdUse, "alive": cmdAlive, "faults": cmdFaults, "age": cmdAge, "revoked-by-admin": cmdRevokedByAdmin,
-			"sent": cmdSent, "masked": cmdMasked, "same-outputs-as-action": cmdSameOutputs,
+			"sent": cmdSent, "masked": cmdMasked, "same-outputs-as-action": cmdSameOutputs, "proxied": cmdProxied,
+			"platform": cmdPlatform, "services": cmdServices, "run": cmdRun, "source": cmdSource, "mode": cmdMode, "dotenv": cmdDotenv, "nothing-left": cmdNothingLeft,
 		},
 		UpdateScripts:       os.Getenv("UPDATE") != "",
 		RequireExplicitExec: true,
@@ -70,134 +72,65 @@ func TestScript(t *testing.T) {
 type world struct {
 	platform *jfrogtest.Platform
 	issuer   *jfrogtest.Issuer
+	proxy    *proxy // nil: none
 	runner   *runnertest.Runner
 	step     *runnertest.Step
 	dir      string
 	urls     *strings.Replacer // volatile addresses to fixed names
 	secrets  []string          // further ones, of the scenario
 	last     *runnertest.Result
-	printed  []string // everything that any process printed, and every summary
+	extra    map[string]string // what a scenario may name in ${}
+	// platformInput names the variables of inputs on another CI than GitHub.
+	platformInput func(string) string
+	printed       []string // everything that any process printed, and every summary
+	close         func()
 }
 
 type worldKey struct{}
 
+// setup reads the scenario's files, each of which may be missing.
 func setup(env *testscript.Env) error {
-	w := &world{dir: env.WorkDir}
-	files := map[string][]byte{}
-	for _, name := range []string{"jfrog.json", "issuer.json", "with.yml"} {
-		b, err := os.ReadFile(filepath.Join(env.WorkDir, name))
-		if err == nil {
-			files[name] = b
-		} else if name != "with.yml" {
-			files[name] = []byte("{}")
+	var s settings
+	for name, decode := range map[string]func([]byte) error{
+		"issuer.json":  func(b []byte) (err error) { s.issuer, err = jfrogtest.DecodeIssuerConfig(b); return err },
+		"jfrog.json":   func(b []byte) (err error) { s.jfrog, err = jfrogtest.DecodeConfig(b); return err },
+		"network.json": func(b []byte) error { return strict(b, &s.network) },
+	} {
+		text, err := os.ReadFile(filepath.Join(env.WorkDir, name))
+		if err != nil {
+			continue
+		}
+		if err := decode(text); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
-	issuerConfig, err := jfrogtest.DecodeIssuerConfig(files["issuer.json"])
-	if err != nil {
-		return fmt.Errorf("issuer.json: %w", err)
-	}
-	config, err := jfrogtest.DecodeConfig(files["jfrog.json"])
-	if err != nil {
-		return fmt.Errorf("jfrog.json: %w", err)
-	}
-	config.Sequential = true
-
-	ca := jfrogtest.NewCA()
-	certificate := ca.Certificate([]string{"127.0.0.1", "localhost"}, time.Time{}, time.Time{})
-	if err := os.WriteFile(filepath.Join(env.WorkDir, "ca.pem"), ca.PEM(), 0o600); err != nil {
-		return err
-	}
-	w.issuer = jfrogtest.NewIssuer(issuerConfig)
-	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: ca.Pool()}}}
-	if w.platform, err = jfrogtest.New(config, w.issuer, client); err != nil {
-		return fmt.Errorf("jfrog.json: %w", err)
-	}
-	ciServer, err := jfrogtest.NewServer(w.issuer, "", &certificate)
+	w, err := newWorld(env.WorkDir, s)
 	if err != nil {
 		return err
 	}
-	jfrogServer, err := jfrogtest.NewServer(w.platform, "", &certificate)
-	if err != nil {
-		return err
-	}
-	w.issuer.SetURL(ciServer.URL)
-	w.platform.SetURL(jfrogServer.URL)
-	w.urls = strings.NewReplacer(
-		strings.TrimPrefix(jfrogServer.URL, "https://"), "jfrog.test", strings.TrimPrefix(ciServer.URL, "https://"), "ci.test",
-		env.WorkDir, "$WORK")
-
-	text, err := os.ReadFile("action.yml")
-	if err != nil {
-		return err
-	}
-	action, err := runnertest.ParseAction(text)
-	if err != nil {
-		return err
-	}
-	fileDir := filepath.Join(env.WorkDir, ".runner")
-	if err := os.Mkdir(fileDir, 0o700); err != nil {
-		return err
-	}
-	w.step = &runnertest.Step{Action: action}
-	w.runner = &runnertest.Runner{Dir: fileDir, Env: map[string]string{
-		"CI": "true", "GITHUB_ACTIONS": "true", "GITHUB_SERVER_URL": "https://github.com", "GITHUB_REPOSITORY": "acme/app",
-		"GITHUB_WORKFLOW": "Build", "GITHUB_RUN_ID": "4711", "GITHUB_RUN_NUMBER": "42", "GITHUB_RUN_ATTEMPT": "1", "GITHUB_JOB": "test",
-		"GITHUB_SHA": "2f1e6b8c5d4a39e7f60718293a4b5c6d7e8f9012", "GITHUB_REF_NAME": "main", "GITHUB_EVENT_NAME": "push", "GITHUB_ACTOR": "octocat",
-		"ACTIONS_ID_TOKEN_REQUEST_URL": w.issuer.RequestURL(), "ACTIONS_ID_TOKEN_REQUEST_TOKEN": w.issuer.RequestToken(),
-		"PATH": os.Getenv("PATH"), "HOME": env.WorkDir, "SYSTEMROOT": os.Getenv("SYSTEMROOT"),
-	}}
+	env.Defer(w.close)
 	env.Setenv("JF_URL", w.platform.URL())
-	if len(config.Tokens) > 0 {
+	if w.proxy != nil {
+		env.Setenv("PROXY", w.proxy.address)
+	}
+	if len(s.jfrog.Tokens) > 0 {
 		env.Setenv("STORED", w.platform.Stored(0))
 	}
 	env.Values[worldKey{}] = w
-	env.Defer(func() {
-		w.platform.Close()
-		w.issuer.Close()
-		jfrogServer.Close()
-		ciServer.Close()
-	})
 	return nil
 }
 
 func of(ts *testscript.TestScript) *world { return ts.Value(worldKey{}).(*world) }
 
-// with reads with.yml, the with: of the step. It may name what the scenario
-// cannot know: ${JF_URL}, ${STORED} (the first stored token), ${ID_TOKEN}. The
-// platform's URL and authority are given where it does not.
+// with reads with.yml, or another file, of the scenario.
 func (w *world) with(ts *testscript.TestScript, file string) map[string]string {
-	with := map[string]string{"url": w.platform.URL(), "ca-cert": "ca.pem"}
 	text, err := os.ReadFile(ts.MkAbs(file))
-	if os.IsNotExist(err) {
-		return with
+	if err != nil && !os.IsNotExist(err) {
+		ts.Fatalf("%v", err)
 	}
+	with, err := w.inputs(text)
 	ts.Check(err)
-	var given map[string]string
-	if err := yaml.Unmarshal(text, &given); err != nil {
-		ts.Fatalf("%s: %v", file, err)
-	}
-	for k, v := range given {
-		with[k] = os.Expand(v, w.named)
-	}
 	return with
-}
-
-func (w *world) named(name string) string {
-	switch name {
-	case "JF_URL":
-		return w.platform.URL()
-	case "CI_URL":
-		return w.issuer.URL()
-	case "STORED":
-		return w.platform.Stored(0)
-	case "ID_TOKEN":
-		return w.issuer.Mint("https://github.com/acme", nil)
-	case "ID_TOKEN_ENDING":
-		return w.issuer.Mint("https://github.com/acme", map[string]any{"exp": time.Now().Add(30 * time.Second).Unix()})
-	case "ID_TOKEN_EXPIRED":
-		return w.issuer.Mint("https://github.com/acme", map[string]any{"exp": time.Now().Add(-time.Minute).Unix()})
-	}
-	return "${" + name + "}"
 }
 
 // cmdMain runs the main step with with.yml, or with the file that is named:
@@ -218,7 +151,7 @@ func cmdPost(ts *testscript.TestScript, neg bool, _ []string) { of(ts).run(ts, n
 func (w *world) run(ts *testscript.TestScript, neg bool, args ...string) {
 	p := w.runner.Command(w.step, binary, args...)
 	p.Cmd.Dir = w.dir
-	res, err := p.Run()
+	res, err := run(p, time.Minute)
 	ts.Check(err)
 	w.finish(ts, res)
 	if neg == (res.Code == 0) {
@@ -232,7 +165,7 @@ func (w *world) finish(ts *testscript.TestScript, res *runnertest.Result) {
 	ts.Check(res.Err)
 	w.last = res
 	w.printed = append(w.printed, res.Raw, res.Summary)
-	w.checkLeaks(ts, res)
+	ts.Check(w.leak(res))
 	fmt.Fprint(ts.Stdout(), res.Log)
 	w.write(ts, "log", w.fixed(res.Log))
 	w.write(ts, "summary", w.fixed(res.Summary))
@@ -306,9 +239,7 @@ func cmdAlive(ts *testscript.TestScript, _ bool, args []string) {
 // cmdFaults sets faults from a file: "faults jfrog faults.json".
 func cmdFaults(ts *testscript.TestScript, _ bool, args []string) {
 	var faults []jfrogtest.Fault
-	d := json.NewDecoder(strings.NewReader(ts.ReadFile(args[1])))
-	d.DisallowUnknownFields()
-	ts.Check(d.Decode(&faults))
+	ts.Check(strict([]byte(ts.ReadFile(args[1])), &faults))
 	if args[0] == "jfrog" {
 		of(ts).platform.SetFaults(faults)
 	} else {
@@ -392,6 +323,19 @@ func cmdSameOutputs(ts *testscript.TestScript, _ bool, _ []string) {
 	if !maps.Equal(declared, set) {
 		ts.Fatalf("expected outputs %v to be %v", set, declared)
 	}
+}
+
+// cmdProxied compares the number of tunnels that the proxy opened.
+func cmdProxied(ts *testscript.TestScript, _ bool, args []string) {
+	if got := strconv.Itoa(int(of(ts).proxy.tunnels.Load())); got != args[0] {
+		ts.Fatalf("expected %s tunnels to be %s", got, args[0])
+	}
+}
+
+func strict(text []byte, into any) error {
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	return d.Decode(into)
 }
 
 func httpClient(pem []byte) *http.Client {
