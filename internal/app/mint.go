@@ -18,10 +18,15 @@ import (
 // defaultLife is asked for in stored mode: JFrog's own default is a year.
 const defaultLife = time.Hour
 
-// What mint takes to revoke what it does not hand on, beyond its timeout.
+// What revoking takes of a token that is not handed on, beyond timeout; the
+// last word is what is left of it once a signal has come.
 const (
 	undoLimit    = 10 * time.Second
 	undoLastWord = 2 * time.Second
+	// Of mint, counted from the signal on: an attempt that the signal met has
+	// taken wire.Grace of that, and the runner kills after 7.5 s.
+	strayLastWord = 6 * time.Second
+	mintLastWord  = 7 * time.Second
 )
 
 // minting is one run of mint.
@@ -48,7 +53,11 @@ func (a *app) mint(ctx context.Context) error {
 	}
 	budget, cancel := context.WithTimeout(ctx, m.cfg.Timeout)
 	defer cancel()
-	token, err := m.token(budget, ctx)
+	late, stop := cleanup(ctx, m.cfg.Timeout+2*undoLimit, strayLastWord)
+	defer stop()
+	last, stop := cleanup(ctx, m.cfg.Timeout+3*undoLimit, mintLastWord)
+	defer stop()
+	token, err := m.token(budget, late)
 	if err == nil && ctx.Err() == nil {
 		err = m.handOn(token)
 	}
@@ -56,7 +65,7 @@ func (a *app) mint(ctx context.Context) error {
 		err = context.Cause(ctx)
 	}
 	if err != nil {
-		m.undo(ctx)
+		m.takeBack(last)
 		return m.explain(err)
 	}
 	return nil
@@ -87,20 +96,21 @@ func (a *app) prepare(command string) (*minting, error) {
 	return m, nil
 }
 
-// token gets the token that is handed on. root is ctx without the timeout.
-func (m *minting) token(ctx, root context.Context) (jfrog.Token, error) {
+// token gets the token that is handed on. late goes on after ctx, for what has
+// to be revoked by then.
+func (m *minting) token(ctx, late context.Context) (jfrog.Token, error) {
 	if !m.cfg.OIDC() {
-		return m.create(ctx, root, m.cfg.AccessToken, m.createRequest())
+		return m.create(ctx, late, m.cfg.AccessToken, m.createRequest())
 	}
 	exchanged, err := m.exchange(ctx)
 	if err != nil || !m.cfg.Narrows() {
 		return exchanged, err
 	}
-	narrow, err := m.create(ctx, root, exchanged.Access, m.narrowed(exchanged))
+	narrow, err := m.create(ctx, late, exchanged.Access, m.narrowed(exchanged))
 	if err != nil {
 		return jfrog.Token{}, err
 	}
-	return narrow, m.discard(root, exchanged)
+	return narrow, m.discard(late, exchanged)
 }
 
 func (m *minting) exchange(ctx context.Context) (jfrog.Token, error) {
@@ -126,6 +136,11 @@ func (m *minting) exchange(ctx context.Context) (jfrog.Token, error) {
 			return jfrog.Token{}, doing(gettingIDToken, request.Err)
 		}
 		return jfrog.Token{}, doing(exchanging, err)
+	}
+	if m.handsOn && m.cfg.Narrows() {
+		// Saved before there is anything to lose: where this process is killed
+		// between the two requests, the post step looks for the second token.
+		m.state.Lost = m.description()
 	}
 	return token, m.hold(token)
 }
@@ -170,9 +185,10 @@ func (m *minting) narrowed(exchanged jfrog.Token) jfrog.CreateRequest {
 
 // create makes a token. Where an answer was lost, it looks for tokens that
 // such an attempt left, and revokes them.
-func (m *minting) create(ctx, root context.Context, bearer secret.String, r jfrog.CreateRequest) (jfrog.Token, error) {
+func (m *minting) create(ctx, late context.Context, bearer secret.String, r jfrog.CreateRequest) (jfrog.Token, error) {
 	m.asked = r
 	token, lost, err := m.jfrog.Create(ctx, bearer, r)
+	m.state.Lost = ""
 	if lost > 0 {
 		m.state.Lost = r.Description // saved with the token: the post step looks once more
 	}
@@ -182,13 +198,13 @@ func (m *minting) create(ctx, root context.Context, bearer secret.String, r jfro
 		err = doing(creating, err)
 	}
 	if lost > 0 {
-		m.clearStrays(root, bearer, r, token.ID)
+		m.clearStrays(late, bearer, r, token.ID)
 	}
 	return token, err
 }
 
 func (m *minting) clearStrays(ctx context.Context, bearer secret.String, r jfrog.CreateRequest, keep string) {
-	ctx, cancel := cleanup(ctx, undoLimit, undoLastWord)
+	ctx, cancel := context.WithTimeout(ctx, undoLimit)
 	defer cancel()
 	strays, err := m.jfrog.Strays(ctx, bearer, r.Description, keep)
 	if err != nil {
@@ -225,7 +241,7 @@ func (m *minting) hold(t jfrog.Token) error {
 // discard ends the exchanged token, which nobody needs once the narrower one
 // is there. Where it cannot be revoked it is said, and it ends by itself.
 func (m *minting) discard(ctx context.Context, exchanged jfrog.Token) error {
-	ctx, cancel := cleanup(ctx, undoLimit, undoLastWord)
+	ctx, cancel := context.WithTimeout(ctx, undoLimit)
 	defer cancel()
 	held := exchanged.Hold(time.Now())
 	outcome, err := m.jfrog.Revoke(ctx, held)
@@ -289,10 +305,17 @@ func (m *minting) outputs(t jfrog.Token) []ci.Output {
 	return list
 }
 
-// undo takes back the outputs and revokes every token that exists. What it
-// cannot revoke stays in the state, and is said.
+// undo is takeBack although ctx may have ended.
 func (m *minting) undo(ctx context.Context) {
 	ctx, cancel := cleanup(ctx, undoLimit, undoLastWord)
+	defer cancel()
+	m.takeBack(ctx)
+}
+
+// takeBack takes back the outputs and revokes every token that exists. What it
+// cannot revoke stays in the state, and is said.
+func (m *minting) takeBack(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, undoLimit)
 	defer cancel()
 	if err := m.ci.Retract(); err != nil {
 		m.ci.Warning(err.Error())

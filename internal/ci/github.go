@@ -169,7 +169,8 @@ func (g *gitHub) Description() string {
 
 // FromFork implements Platform.
 func (g *gitHub) FromFork() bool {
-	if event := g.getenv("GITHUB_EVENT_NAME"); !strings.HasPrefix(event, "pull_request") {
+	// pull_request_target runs for the base repository, with its secrets.
+	if event := g.getenv("GITHUB_EVENT_NAME"); !strings.HasPrefix(event, "pull_request") || event == "pull_request_target" {
 		return false
 	}
 	if g.getenv("GITHUB_ACTOR") == "dependabot[bot]" {

@@ -130,7 +130,10 @@ const (
 // from all others, in characters.
 const MarkLength = 22
 
-var projectKey = regexp.MustCompile(`^[a-z][a-z0-9-]{1,31}$`)
+var (
+	projectKey = regexp.MustCompile(`^[a-z][a-z0-9-]{1,31}$`)
+	tokenID    = regexp.MustCompile(`^[0-9A-Za-z-]+$`)
+)
 
 func read(lookup Lookuper) (in inputs, err error) {
 	if err := envconfig.ProcessWith(context.Background(), &envconfig.Config{Target: &in, Lookuper: lookup}); err != nil {
@@ -200,7 +203,7 @@ func Load(lookup Lookuper, command string) (*Config, error) {
 	c.OlderThan = r.duration("older-than", in.OlderThan)
 	c.DryRun = r.boolean("dry-run", in.DryRun)
 	c.TokenIDs = strings.FieldsFunc(in.TokenID, func(r rune) bool { return r <= ' ' || r == ',' })
-	r.admin(command)
+	r.admin(command, in)
 	if r.problems != nil {
 		return nil, &Error{r.problems}
 	}
@@ -222,17 +225,23 @@ func Command(lookup Lookuper) (string, error) {
 }
 
 // admin checks what list, sweep and revoke by id need.
-func (r *reader) admin(command string) {
+func (r *reader) admin(command string, in inputs) {
 	c := r.c
 	r.text("description-prefix", c.DescriptionPrefix, MaxDescription)
 	if strings.Contains(c.DescriptionPrefix, "*") {
 		r.problem("description-prefix", "must not hold *, which JFrog takes for a wildcard")
 	}
+	for _, id := range c.TokenIDs {
+		if !tokenID.MatchString(id) || id == "me" {
+			r.problem("token-id", "must be ids as JFrog shows them: letters, digits and dashes")
+			break
+		}
+	}
 	if command == "sweep" {
 		if c.DescriptionPrefix == "" {
 			r.problem("description-prefix", "is not set: without it sweep would revoke every token")
 		}
-		if c.OlderThan == 0 {
+		if in.OlderThan == "" {
 			r.problem("older-than", "is not set: without it sweep would revoke the tokens of jobs that are running")
 		}
 	}

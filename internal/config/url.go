@@ -39,8 +39,14 @@ func ParseURL(v string) (u *url.URL, wrong string) {
 		return nil, "must begin with https:// (http is for loopback addresses alone)"
 	}
 	path := strings.TrimRight(u.Path, "/")
-	for _, service := range []string{"/artifactory", "/access"} {
-		path = strings.TrimRight(strings.TrimSuffix(path, service), "/")
+	for cut := true; cut; path = strings.TrimRight(path, "/") { // all of them: revoke reads what is left once more
+		var artifactory, access bool
+		path, artifactory = strings.CutSuffix(path, "/artifactory")
+		path, access = strings.CutSuffix(path, "/access")
+		cut = artifactory || access
+	}
+	if (&url.URL{Path: path}).EscapedPath() != path {
+		return nil, "holds a character that does not belong in a platform's URL"
 	}
 	for _, part := range strings.Split(path, "/") {
 		if part == "." || part == ".." {

@@ -136,7 +136,7 @@ func (a issued) token(now time.Time) Token {
 		t.Revocable = t.Life == 0 || t.Life >= RevocableLife
 		return t
 	}
-	if t.ID == "" {
+	if t.ID == "" || strings.ContainsFunc(t.ID, notInToken) { // a DELETE with it would end no token
 		t.ID = claims.String("jti")
 	}
 	if t.Username == "" {

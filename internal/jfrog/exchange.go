@@ -46,7 +46,8 @@ const skewWait = 2 * time.Second
 func (c *Client) Exchange(ctx context.Context, ids IDTokens, r ExchangeRequest) (t Token, lost int, err error) {
 	t, lost, err = c.exchange(ctx, ids, r)
 	var refused *wire.Error
-	if errors.As(err, &refused) && refused.Status == http.StatusUnauthorized && ids.Renew() {
+	// The path tells it from a 401 of the CI, for an ID token that there is not.
+	if errors.As(err, &refused) && refused.Status == http.StatusUnauthorized && refused.Path == c.url(exchangePath).Path && ids.Renew() {
 		c.policy.Notify(1, refused.Reason()+", once more with a fresh ID token", skewWait)
 		select {
 		case <-ctx.Done():

@@ -2,6 +2,7 @@ package jfrog
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"strings"
@@ -58,14 +59,20 @@ func (c *Client) Revoke(ctx context.Context, h Held) (Outcome, error) {
 		return Expired, nil
 	}
 	id := h.ID
-	if h.Exchanged || id == "" { // DELETE …/tokens/ is a 405
+	switch {
+	case h.Exchanged || id == "": // DELETE …/tokens/ is a 405
 		id = "me"
+	case id == "." || id == ".." || id == "me":
+		// Escaping does not help: what normalises a path takes these away
+		// (RFC 3986, 6.2.2).
+		return Failed, errID
 	}
 	outcome := Failed
+	var said json.RawMessage // of no interest, but for a page
 	err := c.policy.Retry(ctx, func() error {
 		status, err := c.wire.Do(ctx, wire.Request{
 			Method: http.MethodDelete, URL: c.url(tokensPath, id), Bearer: h.Bearer,
-		}, nil)
+		}, &said)
 		outcome, err = h.outcome(status, err)
 		return err
 	})
@@ -74,6 +81,8 @@ func (c *Client) Revoke(ctx context.Context, h Held) (Outcome, error) {
 	}
 	return outcome, nil
 }
+
+var errID = errors.New("token id leads elsewhere")
 
 // outcome reads the answer to a DELETE. JFrog does not store a token that
 // lives under three hours, and knows nothing of one that it did not store:
@@ -90,7 +99,9 @@ func (h Held) outcome(status int, err error) (Outcome, error) {
 			return Gone, nil
 		}
 		return NotRevocable, nil
-	case status >= 200 && status <= 299:
+	case status >= 200 && status <= 299 && !e.HTML && (e.Err == nil || errors.Is(e.Err, wire.ErrNotJSON)):
+		// A login page comes with 200 too. That JFrog's own 200 has a body is
+		// not documented.
 		return Revoked, nil
 	case status == http.StatusBadRequest && strings.Contains(said, "not revocable"):
 		return NotRevocable, nil

@@ -136,6 +136,9 @@ func (l limited) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	if _, err := res.Location(); err != nil {
+		res.Header.Del("Location") // the client would quote it whole
+	}
 	limit, ok := r.Context().Value(limitKey{}).(int)
 	if !ok {
 		limit = maxBody

@@ -38,6 +38,7 @@ var ErrNotJSON = errors.New("answer is not the JSON that was expected")
 
 var (
 	errAttemptLimit = errors.New("no answer in time")
+	errNotHTTP      = errors.New("what answers does not speak HTTP as it should")
 	errCut          = errors.New("the connection was closed before the whole answer came")
 )
 
@@ -98,13 +99,19 @@ func (e *Error) Retryable() bool {
 	if IsCertificate(e.Err) || IsUnresolved(e.Err) || errors.Is(e.Err, ErrNotJSON) || errors.Is(e.Err, errTooLarge) {
 		return false
 	}
-	var alert tls.AlertError
 	var record tls.RecordHeaderError
-	if errors.As(e.Err, &alert) || errors.As(e.Err, &record) {
+	if errors.As(e.Err, &record) || isAlert(e.Err) || errors.Is(e.Err, errNotHTTP) {
 		return false
 	}
 	var network net.Error
 	return errors.As(e.Err, &network) || errors.Is(e.Err, errAttemptLimit) || errors.Is(e.Err, errCut) || errors.Is(e.Err, net.ErrClosed)
+}
+
+// isAlert reports whether one side of TLS ended the handshake on purpose: no
+// version in common, or a client certificate is asked for.
+func isAlert(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && (op.Op == "remote error" || op.Op == "local error")
 }
 
 func retryableStatus(s int) bool {
@@ -158,8 +165,21 @@ func (e *Error) Broken(ctx context.Context, err error) {
 		err = context.Cause(ctx)
 	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
 		err = errCut
+	case !known(err):
+		err = errNotHTTP
 	}
 	e.Err = err
+}
+
+// known reports whether the text of an error is written here or by the
+// machine. net/http quotes what it cannot read of an answer, uncut, and it may
+// hold a token.
+func known(err error) bool {
+	var network net.Error
+	var record tls.RecordHeaderError
+	var proxy *ProxyError
+	return errors.As(err, &network) || errors.As(err, &record) || errors.As(err, &proxy) || IsCertificate(err) ||
+		errors.Is(err, errTooLarge) || errors.Is(err, errProxyURL) || errors.Is(err, net.ErrClosed)
 }
 
 // maxMessage bounds what is kept of the other side's words, in bytes.

@@ -70,21 +70,20 @@ func (p Policy) Retry(ctx context.Context, op func() error) error {
 			return backoff.Permanent(context.Cause(ctx))
 		}
 		w.attempt++
-		w.last = op()
+		if w.last = op(); w.last == nil {
+			return nil
+		}
 		var e *Error
 		var over *GaveUp // a request within op had its own attempts
-		if w.last != nil && (!errors.As(w.last, &e) || !e.Retryable() || errors.As(w.last, &over)) {
+		if !errors.As(w.last, &e) || !e.Retryable() || errors.As(w.last, &over) {
 			return backoff.Permanent(w.last)
 		}
-		w.asked = -1
-		if e != nil {
-			w.asked = e.RetryAfter
-		}
+		w.asked, w.reason = e.RetryAfter, e.Reason()
 		return w.last
 	}, backoff.WithContext(w, ctx), // outermost: a BackOff around it would hide ctx, and the wait could not be interrupted
-		func(err error, wait time.Duration) {
+		func(_ error, wait time.Duration) {
 			if p.Notify != nil {
-				p.Notify(w.attempt, reason(err), wait)
+				p.Notify(w.attempt, w.reason, wait)
 			}
 		})
 	switch {
@@ -102,21 +101,14 @@ func (p Policy) Retry(ctx context.Context, op func() error) error {
 	return w.last
 }
 
-func reason(err error) string {
-	var e *Error
-	if errors.As(err, &e) {
-		return e.Reason()
-	}
-	return err.Error()
-}
-
 // waits implements backoff.BackOff.
 type waits struct {
 	ctx     context.Context
 	attempt int
 	max     int
-	asked   time.Duration // Retry-After of the last answer; below zero: none
 	last    error
+	reason  string        // of last, in a few words
+	asked   time.Duration // Retry-After of last; below zero: none
 	why     string
 }
 
@@ -124,15 +116,17 @@ func (w *waits) Reset() {}
 
 // NextBackOff draws the wait:
 //
-//   - Retry-After, and on top of it a spread that doubles from longestWait, or
-//     from Retry-After itself where that is longer. Everyone who was refused in
-//     the same second was told the same: without the spread they all come back
-//     in one second, and are refused again.
-//   - Without Retry-After, full jitter. Once its bound has reached longestWait,
-//     and attempts would be used up before the time is, half to one and a half
-//     of an even share of the time left: an outage of a minute is outlived.
+//   - Retry-After, and on top of it a spread of half as much again, longestWait
+//     at least, doubled with each attempt. Everyone who was refused in the same
+//     second was told the same: without the spread they come back in the same
+//     second, and are refused again.
+//   - Without Retry-After, full jitter. Once its bound has passed longestWait,
+//     and the attempts would be used up before the time is, half to one and a
+//     half of an even share of the time left: an outage of a minute is outlived.
 //
-// The random part is at most half of the time that is left.
+// What is drawn is at most half of the time left, so that there is a next time.
+// Where another Retry-After of that length could not be waited for, there is
+// none, and it is at most seven eighths: the last attempt has to end as well.
 func (w *waits) NextBackOff() time.Duration {
 	again := w.max - w.attempt
 	if again <= 0 {
@@ -152,14 +146,17 @@ func (w *waits) NextBackOff() time.Duration {
 		}
 		return backoff.Stop
 	}
-	doublings := w.attempt - 1
+	limit := left / 2
+	if left < w.asked {
+		limit = left - left/8
+	}
 	switch {
 	case w.asked > 0:
-		return w.asked + upTo(doubled(max(longestWait, w.asked), doublings, left/2))
+		return w.asked + upTo(doubled(max(longestWait, w.asked*3/2), w.attempt-1, limit))
 	case w.asked == 0 && w.attempt <= believed:
 		return 0
 	}
-	bound := doubled(firstWait, doublings, left/2)
+	bound := doubled(firstWait, w.attempt-1, limit)
 	if bound <= longestWait {
 		return upTo(bound)
 	}

@@ -1,0 +1,498 @@
+package wire_test
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net"
+	"net/http"
+	"os"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/ephemeral-ci/jfrog-token/internal/wire"
+)
+
+// answered is the error of an answer that has no Retry-After, or this one.
+func answered(status int, retryAfter ...string) *wire.Error {
+	e := &wire.Error{Method: http.MethodPost, Host: "jfrog.test", Path: "/access"}
+	e.Refusal(status, http.Header{"Retry-After": retryAfter}, nil)
+	return e
+}
+
+// unanswered is the error of a request that ended so.
+func unanswered(err error) *wire.Error {
+	e := &wire.Error{Method: http.MethodPost, Host: "jfrog.test", Path: "/access", RetryAfter: -1}
+	e.Broken(context.Background(), err)
+	return e
+}
+
+// retryLine is one line of a retry.
+type retryLine struct {
+	attempt int
+	reason  string
+	wait    time.Duration
+	left    time.Duration // of timeout, when the wait began
+}
+
+// retryRun is what a retry did, in virtual time.
+type retryRun struct {
+	err      error
+	attempts []time.Duration // when each began
+	lines    []retryLine
+	took     time.Duration
+}
+
+// retry runs op, which is told the attempt and when it began, in a bubble of
+// its own.
+func retry(t *testing.T, timeout time.Duration, maxAttempts int, op func(ctx context.Context, attempt int, at time.Duration) error) (o retryRun) {
+	t.Helper()
+	synctest.Test(t, func(*testing.T) {
+		ctx, cancel := context.WithTimeout(context.Background(), timeout)
+		defer cancel()
+		o = retryIn(ctx, maxAttempts, op)
+	})
+	return o
+}
+
+func retryIn(ctx context.Context, maxAttempts int, op func(ctx context.Context, attempt int, at time.Duration) error) (o retryRun) {
+	start := time.Now()
+	p := wire.Policy{MaxAttempts: maxAttempts, Notify: func(attempt int, reason string, wait time.Duration) {
+		deadline, _ := ctx.Deadline()
+		o.lines = append(o.lines, retryLine{attempt, reason, wait, time.Until(deadline)})
+	}}
+	o.err = p.Retry(ctx, func() error {
+		o.attempts = append(o.attempts, time.Since(start))
+		return op(ctx, len(o.attempts), time.Since(start))
+	})
+	o.took = time.Since(start)
+	return o
+}
+
+// failing is an op that always ends so.
+func failing(err error) func(context.Context, int, time.Duration) error {
+	return func(context.Context, int, time.Duration) error { return err }
+}
+
+func TestWhatIsTriedAgain(t *testing.T) {
+	type row struct {
+		name  string
+		err   error
+		again bool
+	}
+	expired := &wire.Error{RetryAfter: -1}
+	past, cancel := context.WithDeadline(context.Background(), time.Time{})
+	defer cancel()
+	expired.Broken(past, io.EOF)
+	rows := []row{
+		{"refused connection", unanswered(&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}), true},
+		{"reset connection", unanswered(&net.OpError{Op: "read", Err: os.NewSyscallError("read", syscall.ECONNRESET)}), true},
+		{"closed connection", unanswered(net.ErrClosed), true},
+		{"cut answer", unanswered(io.ErrUnexpectedEOF), true},
+		{"no answer in time", expired, true},
+		{"resolver without an answer", unanswered(&net.OpError{Op: "dial", Err: &net.DNSError{IsTimeout: true, IsTemporary: true}}), true},
+		{"host that does not exist", unanswered(&net.OpError{Op: "dial", Err: &net.DNSError{IsNotFound: true}}), false},
+		{"busy proxy", unanswered(&net.OpError{Op: "proxyconnect", Err: &wire.ProxyError{Status: 503}}), true},
+		{"proxy that wants a password", unanswered(&net.OpError{Op: "proxyconnect", Err: &wire.ProxyError{Status: 407}}), false},
+		{"unknown authority", unanswered(&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}), false},
+		{"certificate of another host", unanswered(x509.HostnameError{Certificate: &x509.Certificate{}}), false},
+		{"TLS alert", unanswered(&net.OpError{Op: "remote error", Err: tls.AlertError(40)}), false},
+		{"no TLS", unanswered(tls.RecordHeaderError{}), false},
+		{"not JSON", unanswered(wire.ErrNotJSON), false},
+		{"another package's error", errors.New("no such mapping"), false},
+		{"wrapped", fmt.Errorf("exchange: %w", answered(503)), true},
+		{"retry within, given up", &wire.GaveUp{Attempts: 10, Why: "max-attempts is reached", Last: answered(503)}, false},
+		{"retry within, given up, wrapped", fmt.Errorf("get an ID token: %w", &wire.GaveUp{Last: answered(503)}), false},
+	}
+	again := map[int]bool{408: true, 425: true, 429: true, 500: true, 502: true, 503: true, 504: true}
+	for status := 300; status < 600; status++ {
+		rows = append(rows, row{fmt.Sprint(status), answered(status), again[status]})
+	}
+	for _, r := range rows {
+		o := retry(t, time.Hour, 3, failing(r.err))
+		want := 1
+		if r.again {
+			want = 3
+		}
+		if len(o.attempts) != want {
+			t.Errorf("%s: %d attempts, want %d", r.name, len(o.attempts), want)
+		}
+		if len(o.lines) != want-1 {
+			t.Errorf("%s: %d lines, want %d", r.name, len(o.lines), want-1)
+		}
+		if !r.again && o.err != r.err {
+			t.Errorf("%s: the error became %v", r.name, o.err)
+		}
+		if !errors.Is(o.err, r.err) {
+			t.Errorf("%s: the error is lost in %v", r.name, o.err)
+		}
+	}
+}
+
+func TestSuccessEndsIt(t *testing.T) {
+	o := retry(t, time.Minute, 10, func(_ context.Context, attempt int, _ time.Duration) error {
+		if attempt < 4 {
+			return answered(502)
+		}
+		return nil
+	})
+	if o.err != nil || len(o.attempts) != 4 {
+		t.Errorf("%d attempts, %v", len(o.attempts), o.err)
+	}
+}
+
+func TestAttemptLimit(t *testing.T) {
+	for _, most := range []int{1, 2, 10} {
+		o := retry(t, time.Hour, most, failing(answered(503)))
+		var over *wire.GaveUp
+		if !errors.As(o.err, &over) || over.Attempts != most || over.Why != "max-attempts is reached" {
+			t.Fatalf("max-attempts %d: %v", most, o.err)
+		}
+		if len(o.attempts) != most {
+			t.Errorf("max-attempts %d: %d attempts", most, len(o.attempts))
+		}
+	}
+	one := retry(t, time.Hour, 1, failing(answered(503)))
+	if got, want := one.err.Error(), "POST jfrog.test/access: HTTP 503 (gave up after 1 attempt: max-attempts is reached)"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+// Every line comes before the wait that it tells of, and tells the wait that
+// there is.
+func TestEachRetryIsALine(t *testing.T) {
+	errs := []error{answered(429), answered(503, "2"), unanswered(io.EOF), answered(500, "0"), nil}
+	o := retry(t, time.Minute, 10, func(_ context.Context, attempt int, _ time.Duration) error { return errs[attempt-1] })
+	reasons := []string{"HTTP 429", "HTTP 503", "the connection was closed before the whole answer came", "HTTP 500"}
+	if len(o.lines) != len(reasons) {
+		t.Fatalf("%d lines, want %d", len(o.lines), len(reasons))
+	}
+	for i, l := range o.lines {
+		if l.attempt != i+1 || l.reason != reasons[i] {
+			t.Errorf("line %d: attempt %d, %s", i, l.attempt, l.reason)
+		}
+		if waited := o.attempts[i+1] - o.attempts[i]; waited != l.wait {
+			t.Errorf("line %d: %s was told, %s was waited", i, l.wait, waited)
+		}
+	}
+}
+
+// With attempts enough the bound of the waits doubles from 500 ms to 15 s, and
+// the whole range below it is used.
+func TestWaitsAreFullJitter(t *testing.T) {
+	const runs, most = 400, 60
+	var least, longest [most]time.Duration
+	for range runs {
+		o := retry(t, 10*time.Minute, most, failing(answered(503)))
+		for i, l := range o.lines[:10] {
+			if longest[i] == 0 {
+				least[i] = l.wait
+			}
+			least[i], longest[i] = min(least[i], l.wait), max(longest[i], l.wait)
+		}
+	}
+	bound := 500 * time.Millisecond
+	for i := range 10 {
+		// That 400 draws all miss a quarter has a chance of 1 in 10^49.
+		if longest[i] > bound || longest[i] < bound*3/4 || least[i] < 0 || least[i] > bound/4 {
+			t.Errorf("waits after attempt %d are from %s to %s, want 0 to %s", i+1, least[i], longest[i], bound)
+		}
+		bound = min(2*bound, 15*time.Second)
+	}
+}
+
+// Ten attempts within two minutes, the defaults, outlive an outage of a minute
+// during which nothing tells how long it takes.
+func TestAnOutageOfAMinuteIsOutlived(t *testing.T) {
+	for range 400 {
+		o := retry(t, 2*time.Minute, 10, func(_ context.Context, _ int, at time.Duration) error {
+			if at < time.Minute {
+				return unanswered(&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED})
+			}
+			return nil
+		})
+		if o.err != nil {
+			t.Fatalf("after %s: %v", o.took, o.err)
+		}
+	}
+}
+
+// Where the attempts would end before the time, the late waits are half to one
+// and a half of an even share of it.
+func TestFewAttemptsAreSpreadOverTheTimeLeft(t *testing.T) {
+	for range 400 {
+		o := retry(t, 2*time.Minute, 10, failing(answered(503)))
+		if len(o.attempts) != 10 {
+			t.Fatalf("%d attempts: %v", len(o.attempts), o.err)
+		}
+		for _, l := range o.lines[5:] {
+			share := (l.left - time.Second) / time.Duration(10-l.attempt+1)
+			low, high := share/2, share/2+share
+			if share <= 15*time.Second {
+				low, high = 0, 15*time.Second
+			}
+			if l.wait < low || l.wait > high {
+				t.Errorf("attempt %d with %s left: %s, want %s to %s", l.attempt, l.left, l.wait, low, high)
+			}
+		}
+	}
+}
+
+// Retry-After is never undercut; what is drawn on top of it starts with 15 s or
+// half as much again, and leaves time for another attempt.
+func TestRetryAfterIsObeyed(t *testing.T) {
+	in := func(d time.Duration) string { return time.Now().Add(d).UTC().Format(http.TimeFormat) }
+	for _, c := range []struct {
+		name          string
+		field         func() string
+		timeout       time.Duration
+		least, spread time.Duration
+	}{
+		{"1", func() string { return "1" }, 2 * time.Minute, time.Second, 15 * time.Second},
+		{"30", func() string { return "30" }, 10 * time.Minute, 30 * time.Second, 45 * time.Second},
+		{"date", func() string { return in(7 * time.Second) }, 2 * time.Minute, 7 * time.Second, 15 * time.Second},
+		{"half of the time left", func() string { return "5" }, 16 * time.Second, 5 * time.Second, 5 * time.Second},
+		{"the last time", func() string { return "60" }, 101 * time.Second, time.Minute, 35 * time.Second},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			least, longest := time.Duration(math.MaxInt64), time.Duration(0)
+			for range 400 {
+				o := retry(t, c.timeout, 10, func(_ context.Context, attempt int, _ time.Duration) error {
+					if attempt == 1 {
+						return answered(429, c.field())
+					}
+					return nil
+				})
+				if o.err != nil || len(o.lines) != 1 {
+					t.Fatalf("%d lines, %v", len(o.lines), o.err)
+				}
+				least, longest = min(least, o.lines[0].wait), max(longest, o.lines[0].wait)
+			}
+			if least < c.least || least > c.least+c.spread/4 || longest > c.least+c.spread || longest < c.least+c.spread*3/4 {
+				t.Errorf("waits are from %s to %s, want %s to %s", least, longest, c.least, c.least+c.spread)
+			}
+		})
+	}
+}
+
+func TestTheSpreadOverRetryAfterDoubles(t *testing.T) {
+	longest := time.Duration(0)
+	for range 400 {
+		o := retry(t, 10*time.Minute, 10, failing(answered(429, "2")))
+		bound := 15 * time.Second
+		for i, l := range o.lines[:3] {
+			if l.wait < 2*time.Second || l.wait > 2*time.Second+bound {
+				t.Fatalf("wait %d is %s, want 2s to %s", i+1, l.wait, 2*time.Second+bound)
+			}
+			bound *= 2
+		}
+		longest = max(longest, o.lines[2].wait)
+	}
+	if longest < 30*time.Second {
+		t.Errorf("the longest third wait is %s", longest)
+	}
+}
+
+// Retry-After of 0, and a date that is past, is obeyed three times. To a clock
+// that is ahead of the server's every date is past, and ten attempts would be
+// used up at once.
+func TestRetryAfterOfZero(t *testing.T) {
+	for _, field := range []string{"0", "Sat, 21 Nov 1998 00:00:00 GMT"} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+			defer cancel()
+			o := retryIn(ctx, 10, failing(answered(429, field)))
+			for i, l := range o.lines {
+				if i < 3 && l.wait != 0 {
+					t.Errorf("%s: wait %d is %s", field, i+1, l.wait)
+				}
+			}
+			if o.took < 30*time.Second {
+				t.Errorf("%s: 10 attempts in %s", field, o.took)
+			}
+		})
+	}
+}
+
+func TestRetryAfterBeyondTheTimeFailsAtOnce(t *testing.T) {
+	for _, c := range []struct{ name, field, asks string }{
+		{"seconds", "3600", "1h0m0s"},
+		{"date", "Sat, 01 Jan 2000 01:00:00 GMT", "1h0m0s"}, // a bubble's clock starts at 2000-01-01
+		{"as long as the time", "120", "2m0s"},
+		{"overflow", "18446744073709551615", "2562047h47m16.854775807s"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			o := retry(t, 2*time.Minute, 10, func(context.Context, int, time.Duration) error { return answered(429, c.field) })
+			want := "POST jfrog.test/access: HTTP 429 (gave up after 1 attempt: Retry-After asks for " + c.asks + ", longer than what is left of timeout)"
+			if o.err == nil || o.err.Error() != want {
+				t.Errorf("got  %v\nwant %s", o.err, want)
+			}
+			if len(o.attempts) != 1 || len(o.lines) != 0 || o.took != 0 {
+				t.Errorf("%d attempts, %d lines, %s", len(o.attempts), len(o.lines), o.took)
+			}
+		})
+	}
+}
+
+// The time ends within an attempt: backoff/v4 then gives the bare error of the
+// context.
+func TestTheLastRealErrorIsKeptWhenTheTimeEnds(t *testing.T) {
+	o := retry(t, 30*time.Second, 100, func(ctx context.Context, _ int, _ time.Duration) error {
+		select {
+		case <-ctx.Done():
+		case <-time.After(20 * time.Second):
+		}
+		return answered(504)
+	})
+	var over *wire.GaveUp
+	var last *wire.Error
+	if !errors.As(o.err, &over) || over.Why != "the time is used up" || over.Attempts != 2 {
+		t.Errorf("%v", o.err)
+	}
+	if !errors.As(o.err, &last) || last.Status != 504 {
+		t.Errorf("the 504 is lost: %v", o.err)
+	}
+	if o.took != 30*time.Second {
+		t.Errorf("it took %s", o.took)
+	}
+}
+
+// An attempt with less than a second left is not made: timeout would cut it
+// off, and nobody knew whether it made a token.
+func TestNoAttemptThatTheTimeWouldCutOff(t *testing.T) {
+	o := retry(t, 30*time.Second, 100, func(context.Context, int, time.Duration) error {
+		time.Sleep(29500 * time.Millisecond)
+		return answered(503)
+	})
+	if want := "POST jfrog.test/access: HTTP 503 (gave up after 1 attempt: the next one would be past timeout)"; o.err == nil || o.err.Error() != want {
+		t.Errorf("got  %v\nwant %s", o.err, want)
+	}
+	for range 200 {
+		o := retry(t, 30*time.Second, 100, failing(answered(503)))
+		for _, at := range o.attempts {
+			if at > 29*time.Second {
+				t.Fatalf("an attempt at %s of 30s", at)
+			}
+		}
+	}
+}
+
+func TestWithoutDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := retryIn(context.Background(), 30, failing(answered(503)))
+		for _, l := range o.lines {
+			if l.wait < 0 || l.wait > 15*time.Second {
+				t.Errorf("wait %d is %s", l.attempt, l.wait)
+			}
+		}
+		for _, asked := range []time.Duration{math.MaxInt64, math.MaxInt64 - 1, math.MaxInt64 / 2} {
+			e := answered(503)
+			e.RetryAfter = asked
+			ctx, cancel := context.WithCancel(context.Background())
+			time.AfterFunc(time.Hour, cancel)
+			o := retryIn(ctx, 30, failing(e))
+			if len(o.attempts) != 1 {
+				t.Errorf("Retry-After %s: %d attempts", asked, len(o.attempts))
+			}
+		}
+	})
+}
+
+func TestCancelInterruptsTheWait(t *testing.T) {
+	interrupted := errors.New("interrupted by SIGTERM")
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancelCause(context.Background())
+		ctx, stop := context.WithTimeout(ctx, 2*time.Minute)
+		defer stop()
+		const when = 7 * time.Second
+		time.AfterFunc(when, func() { cancel(interrupted) })
+		o := retryIn(ctx, 10, failing(answered(429, "60")))
+		if o.took != when {
+			t.Errorf("it took %s, %s more than it may", o.took, o.took-when)
+		}
+		if len(o.attempts) != 1 || len(o.lines) != 1 {
+			t.Errorf("%d attempts, %d lines", len(o.attempts), len(o.lines))
+		}
+		var last *wire.Error
+		if !errors.Is(o.err, interrupted) || !errors.As(o.err, &last) || last.Status != 429 {
+			t.Errorf("want the cause and the 429: %v", o.err)
+		}
+		var over *wire.GaveUp
+		if errors.As(o.err, &over) {
+			t.Errorf("it was interrupted, it did not give up: %v", o.err)
+		}
+	})
+}
+
+func TestNothingIsAttemptedAfterACancel(t *testing.T) {
+	interrupted := errors.New("interrupted by SIGTERM")
+	t.Run("before the first attempt", func(t *testing.T) {
+		ctx, cancel := context.WithCancelCause(context.Background())
+		cancel(interrupted)
+		o := retryIn(ctx, 10, failing(answered(503)))
+		if len(o.attempts) != 0 || !errors.Is(o.err, interrupted) {
+			t.Errorf("%d attempts, %v", len(o.attempts), o.err)
+		}
+	})
+	t.Run("during an attempt", func(t *testing.T) {
+		ctx, cancel := context.WithCancelCause(context.Background())
+		o := retryIn(ctx, 10, func(context.Context, int, time.Duration) error {
+			cancel(interrupted)
+			return answered(503, "0")
+		})
+		var last *wire.Error
+		if len(o.attempts) != 1 || len(o.lines) != 0 || !errors.Is(o.err, interrupted) || !errors.As(o.err, &last) {
+			t.Errorf("%d attempts, %d lines, %v", len(o.attempts), len(o.lines), o.err)
+		}
+	})
+	t.Run("in the line before a wait of nothing", func(t *testing.T) {
+		for range 100 { // the end of the wait and the cancel are ready at once
+			ctx, cancel := context.WithCancelCause(context.Background())
+			attempts := 0
+			err := wire.Policy{MaxAttempts: 10, Notify: func(int, string, time.Duration) { cancel(interrupted) }}.Retry(ctx, func() error {
+				attempts++
+				return answered(503, "0")
+			})
+			if attempts != 1 || !errors.Is(err, interrupted) {
+				t.Fatalf("%d attempts, %v", attempts, err)
+			}
+		}
+	})
+	// A request that mints is finished after a cancel: its token has to be known.
+	t.Run("an attempt that succeeds all the same", func(t *testing.T) {
+		ctx, cancel := context.WithCancelCause(context.Background())
+		o := retryIn(ctx, 10, func(context.Context, int, time.Duration) error { cancel(interrupted); return nil })
+		if o.err != nil {
+			t.Error(o.err)
+		}
+	})
+	t.Run("a time that is over", func(t *testing.T) {
+		ctx, cancel := context.WithDeadline(context.Background(), time.Time{})
+		defer cancel()
+		o := retryIn(ctx, 10, failing(answered(503)))
+		if len(o.attempts) != 0 || !errors.Is(o.err, context.DeadlineExceeded) {
+			t.Errorf("%d attempts, %v", len(o.attempts), o.err)
+		}
+	})
+}
+
+// What is not worth another try is given as it is, also when it came with a
+// cancel.
+func TestAFinalErrorIsNotWrapped(t *testing.T) {
+	final := answered(403)
+	o := retry(t, time.Minute, 10, func(_ context.Context, attempt int, _ time.Duration) error {
+		if attempt < 3 {
+			return answered(503)
+		}
+		return final
+	})
+	if o.err != error(final) || len(o.attempts) != 3 {
+		t.Errorf("%d attempts, %v", len(o.attempts), o.err)
+	}
+}
