@@ -44,7 +44,11 @@ func TestMain(m *testing.M) {
 		panic(fmt.Sprintf("go build: %v\n%s", err, out))
 	}
 	flag.Parse()
-	_ = flag.Set("test.parallel", strconv.Itoa(max(8, runtime.GOMAXPROCS(0)))) // a run of the binary mostly waits
+	parallel := max(12, runtime.GOMAXPROCS(0)) // a run of the binary mostly waits
+	if raceEnabled {
+		parallel /= 2
+	}
+	_ = flag.Set("test.parallel", strconv.Itoa(parallel))
 	code := m.Run()
 	os.RemoveAll(dir)
 	os.Exit(code)
