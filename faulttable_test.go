@@ -141,6 +141,8 @@ var lost = []struct {
 	{"500", after(500, "0"), retried},
 	{"502", after(502, "0"), retried},
 	{"504", after(504, "0"), retried},
+	{"503 without Retry-After", jfrogtest.Fault{Status: 503}, retried},
+	{"524 of a gateway", jfrogtest.Fault{Status: 524}, refused},
 	{"500 with the token in it", jfrogtest.Fault{Status: 500, Headers: map[string]string{"Retry-After": "0"}, Body: `{"message":"stored {{access_token}}, then failed"}`}, retried},
 	{"no HTTP", jfrogtest.Fault{Kind: "garbage"}, refused},
 	{"endless", jfrogtest.Fault{Kind: "endless"}, refused},

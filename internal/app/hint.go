@@ -131,6 +131,8 @@ func hintNetwork(s step, e *wire.Error) []string {
 	switch {
 	case wire.IsCertificate(e.Err):
 		return []string{"The certificate is not trusted. If a company's own authority signed it, give that one's certificate with ca-cert; if the name or the time is wrong, check url and this machine's clock."}
+	case wire.IsAlert(e.Err):
+		return []string{"The two sides agree on no TLS: this program takes TLS 1.2 and 1.3, and has no client certificate to show."}
 	case errors.As(e.Err, &proxy) || wire.IsProxy(e.Err):
 		return []string{"The proxy of HTTPS_PROXY or HTTP_PROXY cannot be reached or refuses. Correct the variable, or name the host in NO_PROXY."}
 	case wire.IsUnresolved(e.Err):

@@ -133,11 +133,14 @@ func (m *minting) sayLostExchange(lost int, t jfrog.Token) {
 
 func (a *app) sayStray(h jfrog.Held, outcome jfrog.Outcome, err error) {
 	what := "token " + h.ID + ", of an attempt whose answer was lost: "
-	if err != nil {
-		a.ci.Warning(what+"not revoked: "+err.Error(), "It lives as long as the token that was asked for.")
-		return
+	switch {
+	case err != nil:
+		a.ci.Warning(what + "not revoked: " + err.Error() + "; " + ends(h))
+	case outcome == jfrog.NotRevocable:
+		a.ci.Warning(what + "not revocable, " + ends(h))
+	default:
+		a.ci.Info(what + string(outcome))
 	}
-	a.ci.Info(what + string(outcome))
 }
 
 func (m *minting) sayStraysUnknown(r jfrog.CreateRequest, err error) {

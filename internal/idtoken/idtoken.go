@@ -5,6 +5,7 @@ package idtoken
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/ephemeral-ci/jfrog-token/internal/jwt"
@@ -54,6 +55,9 @@ func (s *Source) Token(ctx context.Context) (secret.String, error) {
 		return secret.String{}, ErrExpiring
 	}
 	v, err := s.fetch(ctx)
+	if err == nil && strings.ContainsFunc(v, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		err = ErrNoValue // a mask is made of each line: one of a letter would hide that letter everywhere
+	}
 	if err != nil {
 		return secret.String{}, &RequestError{err}
 	}

@@ -3,6 +3,7 @@ package jfrog
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -51,7 +52,7 @@ func (c *Client) Exchange(ctx context.Context, ids IDTokens, r ExchangeRequest) 
 		c.policy.Notify(1, refused.Reason()+", once more with a fresh ID token", skewWait)
 		select {
 		case <-ctx.Done():
-			return Token{}, lost, errors.Join(context.Cause(ctx), err)
+			return Token{}, lost, fmt.Errorf("%w: %w", context.Cause(ctx), err)
 		case <-time.After(skewWait):
 		}
 		var more int

@@ -103,5 +103,9 @@ func (c *Client) Strays(ctx context.Context, bearer secret.String, description, 
 
 // Held gives what revoking t with another token needs.
 func (t Listed) Held(bearer secret.String) Held {
-	return Held{Bearer: bearer, ID: t.ID, Revocable: true}
+	h := Held{Bearer: bearer, ID: t.ID, Revocable: true}
+	if !t.Expiry.IsZero() {
+		h.Expires = time.Now().Add(t.Expiry.Sub(t.Issued)) // at the latest
+	}
+	return h
 }

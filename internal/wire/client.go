@@ -241,11 +241,11 @@ func (c *Client) Do(ctx context.Context, r Request, answer any) (status int, err
 	}
 	if res.StatusCode < 200 || res.StatusCode > 299 {
 		fail.Refusal(res.StatusCode, res.Header, text, append(r.Secrets, r.Bearer)...)
-		switch res.StatusCode {
-		case http.StatusInternalServerError, http.StatusBadGateway, http.StatusGatewayTimeout:
-			// keboola/cli#601: a 500 came after the row was saved.
-			fail.Unknown = r.Mints
-		}
+		// A 500 came after the row was saved (keboola/cli#601), and a gateway's
+		// 5xx says nothing of what is behind it. A 503 with Retry-After is a
+		// refusal to begin.
+		fail.Unknown = r.Mints && res.StatusCode >= 500 && res.StatusCode != http.StatusNotImplemented &&
+			(res.StatusCode != http.StatusServiceUnavailable || fail.RetryAfter < 0)
 		return res.StatusCode, fail
 	}
 	if answer == nil || res.StatusCode == http.StatusNoContent {

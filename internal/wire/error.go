@@ -100,16 +100,16 @@ func (e *Error) Retryable() bool {
 		return false
 	}
 	var record tls.RecordHeaderError
-	if errors.As(e.Err, &record) || isAlert(e.Err) || errors.Is(e.Err, errNotHTTP) {
+	if errors.As(e.Err, &record) || IsAlert(e.Err) || errors.Is(e.Err, errNotHTTP) {
 		return false
 	}
 	var network net.Error
 	return errors.As(e.Err, &network) || errors.Is(e.Err, errAttemptLimit) || errors.Is(e.Err, errCut) || errors.Is(e.Err, net.ErrClosed)
 }
 
-// isAlert reports whether one side of TLS ended the handshake on purpose: no
+// IsAlert reports whether one side of TLS ended the handshake on purpose: no
 // version in common, or a client certificate is asked for.
-func isAlert(err error) bool {
+func IsAlert(err error) bool {
 	var op *net.OpError
 	return errors.As(err, &op) && (op.Op == "remote error" || op.Op == "local error")
 }

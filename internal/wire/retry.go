@@ -92,7 +92,7 @@ func (p Policy) Retry(ctx context.Context, op func() error) error {
 	case w.last == nil:
 		return context.Cause(ctx)
 	case errors.Is(ctx.Err(), context.Canceled):
-		return errors.Join(context.Cause(ctx), w.last)
+		return fmt.Errorf("%w: %w", context.Cause(ctx), w.last)
 	case w.why != "":
 		return &GaveUp{w.attempt, w.why, w.last}
 	case ctx.Err() != nil: // backoff gives the context's error and drops ours
@@ -180,11 +180,10 @@ func doubled(d time.Duration, times int, limit time.Duration) time.Duration {
 // makes no sense; a date that is past asks for no wait.
 func ParseRetryAfter(field string, now time.Time) time.Duration {
 	field = strings.TrimSpace(field)
-	if n, err := strconv.ParseUint(field, 10, 64); err == nil {
-		if n > math.MaxInt64/uint64(time.Second) {
-			return math.MaxInt64
-		}
+	if n, err := strconv.ParseUint(field, 10, 64); err == nil && n <= math.MaxInt64/uint64(time.Second) {
 		return time.Duration(n) * time.Second
+	} else if err == nil || errors.Is(err, strconv.ErrRange) {
+		return math.MaxInt64
 	}
 	t, err := http.ParseTime(field)
 	if err != nil {
