@@ -232,9 +232,8 @@ func cells() []cell {
 			}
 		}
 		if r.on == "idtoken" {
-			// What has the shape of an answer is JFrog's to refuse.
-			add(r, "no UTF-8 in the value", jfrogtest.Fault{Kind: "body", Body: "{\"value\":\"\xff\xfe\"}"}, renewed)
-			add(r, "a command in the value", jfrogtest.Fault{Kind: "body", Body: `{"value":"not-an-ID-token\n::set-output name=token::evil"}`}, renewed)
+			add(r, "no UTF-8 in the value", jfrogtest.Fault{Kind: "body", Body: "{\"value\":\"\xff\xfe\"}"}, refused)
+			add(r, "a command in the value", jfrogtest.Fault{Kind: "body", Body: `{"value":"not-an-ID-token\n::set-output name=token::evil"}`}, refused)
 			add(r, "an empty value", jfrogtest.Fault{Kind: "body", Body: `{"value":""}`}, refused)
 			add(r, "null for the value", jfrogtest.Fault{Kind: "body", Body: `{"value":null}`}, refused)
 		}

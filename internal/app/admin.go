@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -116,7 +117,8 @@ func (m *minting) sweep(ctx context.Context, bearer secret.String) error {
 			}
 			m.saySweptOutcome(t, outcome, err)
 			if ctx.Err() != nil {
-				return doing(revoking, err)
+				m.saySweep(count)
+				return doing(revoking, cmp.Or(err, context.Cause(ctx)))
 			}
 		}
 		if revoked == 0 {

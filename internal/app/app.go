@@ -43,8 +43,11 @@ func Version() string {
 type Interrupted struct{ Signal os.Signal }
 
 func (i Interrupted) Error() string {
-	if i.Signal == os.Interrupt {
+	switch i.Signal {
+	case os.Interrupt:
 		return "stopped by SIGINT"
+	case syscall.SIGHUP:
+		return "stopped by SIGHUP"
 	}
 	return "stopped by SIGTERM"
 }
@@ -88,6 +91,11 @@ func Run(ctx context.Context, args, environ []string, out io.Writer) (code int) 
 		err = a.mint(ctx)
 	case command == "revoke" && !a.named(args):
 		err = a.revoke(ctx)
+	case command == "revoke" && a.hasSaved(): // both: a job's own token must not stay behind
+		err = a.admin(ctx, command)
+		if saved := a.revoke(ctx); err == nil {
+			err = saved
+		}
 	default:
 		err = a.admin(ctx, command)
 	}
@@ -120,6 +128,16 @@ func (a *app) named(args []string) bool {
 	_, ok := a.lookup.Lookup("TOKEN_ID")
 	post := len(args) > 0 && a.onGitHub()
 	return ok && !post
+}
+
+// hasSaved reports whether mint of the same job left something to revoke.
+func (a *app) hasSaved() bool {
+	places, err := a.places()
+	if err != nil {
+		return false
+	}
+	states, err := a.ci.States(places)
+	return err == nil && len(states) > 0
 }
 
 // onGitHub is for a runner that speaks GitHub's protocol.

@@ -76,6 +76,9 @@ func hint(err error, m *minting) []string {
 	case creating:
 		return m.hintCreate(e)
 	case listing:
+		if e.Status == http.StatusUnauthorized && !m.cfg.OIDC() {
+			return m.hintCreate(e)
+		}
 		if e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden {
 			return []string{"The credential may not list tokens. An administrator's sees all, a user's the user's own; its audience must include jfac@* or *@*."}
 		}
@@ -118,7 +121,7 @@ func (m *minting) hintPermission() []string {
 	case m.ci.Name() == "act":
 		return []string{"act issues no ID tokens. Use access-token, or set ACTIONS_ID_TOKEN_REQUEST_URL and ACTIONS_ID_TOKEN_REQUEST_TOKEN for an issuer of your own."}
 	case m.ci.FromFork():
-		return []string{"This run is for a pull request from a fork or from Dependabot: GitHub gives it no ID token and no secrets, by design. Skip the step with `if: github.event.pull_request.head.repo.full_name == github.repository`."}
+		return []string{"This run is for a pull request from a fork or from Dependabot: " + m.ci.Name() + " gives it no ID token and no secrets, by design. Skip the step with `if: github.event.pull_request.head.repo.full_name == github.repository`."}
 	case m.ci.Name() == "Forgejo":
 		return []string{"Forgejo gives a job an ID token only where the workflow or the job asks for it:", "  enable-openid-connect: true"}
 	}

@@ -29,6 +29,8 @@ const (
 	mintLastWord  = 7 * time.Second
 )
 
+var errNoID = errors.New("JFrog gave the token no id")
+
 // minting is one run of mint.
 type minting struct {
 	*app
@@ -180,6 +182,9 @@ func (m *minting) narrowed(exchanged jfrog.Token) jfrog.CreateRequest {
 	if r.Scope == "" {
 		r.Scope = exchanged.Scope
 	}
+	if r.Audience == "" && exchanged.Audience != "*@*" { // which is JFrog's default
+		r.Audience = exchanged.Audience
+	}
 	return r
 }
 
@@ -198,20 +203,26 @@ func (m *minting) create(ctx, late context.Context, bearer secret.String, r jfro
 		err = doing(creating, err)
 	}
 	if lost > 0 {
-		m.clearStrays(late, bearer, r, token.ID)
+		m.clearStrays(late, bearer, r, lost, token)
 	}
 	return token, err
 }
 
-func (m *minting) clearStrays(ctx context.Context, bearer secret.String, r jfrog.CreateRequest, keep string) {
+func (m *minting) clearStrays(ctx context.Context, bearer secret.String, r jfrog.CreateRequest, lost int, keep jfrog.Token) {
 	ctx, cancel := context.WithTimeout(ctx, undoLimit)
 	defer cancel()
-	strays, err := m.jfrog.Strays(ctx, bearer, r.Description, keep)
+	if !keep.Access.IsZero() && keep.ID == "" {
+		m.sayStraysUnknown(r, errNoID) // it could not be told from the others
+		return
+	}
+	strays, err := m.jfrog.Strays(ctx, bearer, r.Description, keep.ID)
 	if err != nil {
 		m.sayStraysUnknown(r, err)
 		return
 	}
-	if len(strays) == 0 && !r.ForceRevocable {
+	// Where there is a token, the post step looks once more. Where there is
+	// none, JFrog may still be storing one.
+	if len(strays) < lost && (keep.Access.IsZero() || !r.ForceRevocable) {
 		m.sayStraysUnlisted(r)
 	}
 	for _, s := range strays {
@@ -259,7 +270,7 @@ func (m *minting) handOn(t jfrog.Token) error {
 		return err
 	}
 	if m.cfg.Summary {
-		if err := m.ci.Summary(summaryOf(t, m.cfg, m.description())); err != nil {
+		if err := m.ci.Summary(summaryOf(t, m.cfg, m.description(), m.ci.Clean)); err != nil {
 			return err
 		}
 	}
@@ -321,9 +332,11 @@ func (m *minting) takeBack(ctx context.Context) {
 		m.ci.Warning(err.Error())
 	}
 	left := []heldToken{}
-	for _, t := range m.state.Tokens {
+	for i, t := range m.state.Tokens {
 		h := t.held()
-		outcome, err := m.jfrog.Revoke(ctx, h)
+		part, cancel := share(ctx, len(m.state.Tokens)-i)
+		outcome, err := m.jfrog.Revoke(part, h)
+		cancel()
 		m.sayUndone(h, outcome, err)
 		if outcome == jfrog.Failed {
 			left = append(left, t)

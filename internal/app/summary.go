@@ -12,7 +12,7 @@ import (
 // summaryOf is the row of the job summary, in Markdown. go-githubactions'
 // template would link html/template and keep the linker from dropping unused
 // methods: 1.7 MB.
-func summaryOf(t jfrog.Token, cfg *config.Config, description string) string {
+func summaryOf(t jfrog.Token, cfg *config.Config, description string, clean func(string) string) string {
 	if t.Exchanged {
 		description = "" // JFrog takes none with an exchange
 	}
@@ -23,7 +23,7 @@ func summaryOf(t jfrog.Token, cfg *config.Config, description string) string {
 			issued = t.Expiry.Add(-t.Life)
 		}
 	}
-	row := []string{markdownCell(description), markdownCell(t.Username), markdownCell(t.ID), issued.Format(time.RFC3339), expiry, markdownCell(t.Scope), revocableCell(t)}
+	row := []string{markdown(clean(description)), markdown(clean(t.Username)), markdown(clean(t.ID)), issued.Format(time.RFC3339), expiry, markdown(clean(t.Scope)), revocableCell(t)}
 	return fmt.Sprintf("### JFrog token for %s\n\n| Description | Subject | Token ID | Issued | Expiry | Scope | Revocable |\n|---|---|---|---|---|---|---|\n| %s |\n",
 		cfg.URL.Host, strings.Join(row, " | "))
 }
@@ -35,9 +35,9 @@ func revocableCell(t jfrog.Token) string {
 	return "no"
 }
 
-// markdownCell writes text from outside so that it is text: neither Markdown
-// nor HTML, and within its cell.
-func markdownCell(s string) string {
+// markdown writes text from outside so that it is text: neither Markdown nor
+// HTML, and within its cell. What is to be redacted must be gone by then.
+func markdown(s string) string {
 	var b strings.Builder
 	for _, r := range s {
 		switch {

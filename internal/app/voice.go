@@ -100,7 +100,7 @@ func (m *minting) sayDiscarded(h jfrog.Held, outcome jfrog.Outcome, err error) {
 	what := "exchanged token " + orNone(h.ID) + ", no longer needed: "
 	switch outcome {
 	case jfrog.Failed:
-		m.ci.Warning(what+"not revoked: "+err.Error(), "The post step tries again; "+ends(h)+".")
+		m.ci.Warning(what+"not revoked: "+err.Error(), "revoke tries again when the job ends; "+ends(h)+".")
 	case jfrog.NotRevocable:
 		m.ci.Info(what + "not revocable, " + ends(h))
 	default:
@@ -115,7 +115,7 @@ func (m *minting) sayUndone(h jfrog.Held, outcome jfrog.Outcome, err error) {
 	}
 	switch outcome {
 	case jfrog.Failed:
-		m.ci.Warning(what+"not revoked: "+err.Error(), "The post step tries again; "+ends(h)+".")
+		m.ci.Warning(what+"not revoked: "+err.Error(), "revoke tries again when the job ends; "+ends(h)+".")
 	case jfrog.NotRevocable:
 		m.ci.Warning(what + "not revocable, " + ends(h) + ": " + whyNot)
 	default:
@@ -149,8 +149,12 @@ func (m *minting) sayStraysUnknown(r jfrog.CreateRequest, err error) {
 }
 
 func (m *minting) sayStraysUnlisted(r jfrog.CreateRequest) {
+	why := "JFrog may still be storing it"
+	if !r.ForceRevocable {
+		why = "JFrog lists no token that lives under 3 hours"
+	}
 	m.ci.Warning("an answer was lost: JFrog may have created a token that nobody received, and lists none",
-		fmt.Sprintf("JFrog does not list tokens that live under 3 hours; it expires by %s.", by(r)))
+		fmt.Sprintf("%s. If it is there, it has %q in its description and expires by %s.", why, m.mark, by(r)))
 }
 
 func (m *minting) saySwept(t jfrog.Listed, what string) {
@@ -175,7 +179,7 @@ func (m *minting) saySweep(count map[jfrog.Outcome]int) {
 		return
 	}
 	m.ci.Info(fmt.Sprintf("sweep: %s revoked, %d already gone, %d not revocable, %d failed",
-		plural(count[jfrog.Revoked], "token", "tokens"), count[jfrog.Gone], count[jfrog.NotRevocable], count[jfrog.Failed]))
+		plural(count[jfrog.Revoked], "token", "tokens"), count[jfrog.Gone]+count[jfrog.Expired], count[jfrog.NotRevocable], count[jfrog.Failed]))
 }
 
 // cell cuts a value from outside for a table.

@@ -53,7 +53,7 @@ func quote(v string) (string, error) {
 	switch {
 	case strings.ContainsFunc(v, func(r rune) bool { return r < ' ' || r == 0x7f }):
 		return "", errQuote
-	case v != "" && !strings.ContainsFunc(v, func(r rune) bool { return !harnessSafe(r) }):
+	case v != "" && !strings.ContainsFunc(v, func(r rune) bool { return !bare(r) }):
 		return v, nil
 	case !strings.Contains(v, "'") && !strings.HasSuffix(v, `\`): // godotenv takes \' for a quote within
 		return "'" + v + "'", nil
@@ -63,11 +63,19 @@ func quote(v string) (string, error) {
 	return "", errQuote
 }
 
+// bare are the characters that shell and dotenv readers take as they are,
+// without quotes.
+func bare(r rune) bool {
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_-./:@+=", r)
+}
+
 // appendHarness adds outputs to one of Harness' files, under their names with
 // '_'. Its reader is a dotenv reader that decodes a value which begins with
 // __B64__ and takes no line over 64 KiB; on an error it logs the whole file
 // (https://github.com/harness/lite-engine/blob/main/pipeline/runtime/common.go).
-func appendHarness(path string, outputs []Output) error {
+//
+// before is the file's size without them, in bytes.
+func appendHarness(path string, outputs []Output) (before int64, err error) {
 	var b strings.Builder
 	for _, o := range outputs {
 		q, err := quote(o.Value)
@@ -75,14 +83,18 @@ func appendHarness(path string, outputs []Output) error {
 			err = errQuote
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", o.Name, err)
+			return 0, fmt.Errorf("%s: %w", o.Name, err)
 		}
 		fmt.Fprintf(&b, "%s=%s\n", strings.ReplaceAll(o.Name, "-", "_"), q)
 	}
 	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
-		return plain(err)
+		return 0, plain(err)
 	}
-	_, err = f.WriteString(b.String())
-	return plain(errors.Join(err, f.Close()))
+	info, err := f.Stat()
+	if err == nil {
+		before = info.Size()
+		_, err = f.WriteString(b.String())
+	}
+	return before, plain(errors.Join(err, f.Close()))
 }

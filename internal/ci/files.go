@@ -9,7 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
+	"slices"
+	"time"
 
 	"github.com/ephemeral-ci/jfrog-token/internal/secret"
 )
@@ -22,8 +23,9 @@ type files struct {
 	system  system
 	getenv  func(string) string
 	places  Places
-	earlier []json.RawMessage // states of mints that nobody has revoked yet
-	written bool              // the env file is of this run
+	own     string           // the state that this run saved last
+	written bool             // the env file is of this run
+	sizes   map[string]int64 // of Harness' files, before this run
 }
 
 func newFiles(getenv func(string) string, environ []string, out io.Writer) *files {
@@ -61,8 +63,7 @@ const stateFile = "state.json"
 const envHead = "# Written by jfrog-token. jfrog-token revoke removes it.\n"
 
 // saved is the state file: one state for each mint that was not revoked, so
-// that a second mint, or one after a build that was cancelled, does not forget
-// the first one's token.
+// that a second mint does not forget the first one's token.
 type saved struct {
 	WrittenBy string            `json:"written_by"`
 	Mints     []json.RawMessage `json:"mints"`
@@ -72,12 +73,11 @@ const writtenBy = "jfrog-token"
 
 // Check implements Platform.
 func (f *files) Check(p Places) error {
-	f.places = p
+	f.places, f.sizes = p, map[string]int64{}
 	if err := makeDir(p.StateDir); err != nil {
 		return fmt.Errorf("make state-dir: %w", err)
 	}
-	var err error
-	if f.earlier, err = readState(p.StateDir); err != nil {
+	if _, err := readState(p.StateDir); err != nil {
 		return err
 	}
 	if err := ours(p.EnvFile, envHead); err != nil {
@@ -90,36 +90,75 @@ func (f *files) Check(p Places) error {
 	}
 	for _, name := range []string{"DRONE_OUTPUT", "HARNESS_OUTPUT_SECRET_FILE"} {
 		if path := f.harnessFile(name); path != "" {
-			if err := appendHarness(path, nil); err != nil {
+			size, err := appendHarness(path, nil)
+			if err != nil {
 				return fmt.Errorf("open the file of %s: %w", name, err)
 			}
+			f.sizes[path] = size
 		}
 	}
 	return nil
 }
 
-// SaveState implements Platform.
+// SaveState implements Platform. What other mints saved stays: an earlier one
+// of this job, one that runs beside it, one of a build that was cancelled on a
+// machine that keeps the workspace.
 func (f *files) SaveState(state string) error {
-	path := filepath.Join(f.places.StateDir, stateFile)
-	mints := append([]json.RawMessage{}, f.earlier...)
+	unlock, err := lock(f.places.StateDir)
+	if err != nil {
+		return fmt.Errorf("save state: %w", err)
+	}
+	defer unlock()
+	mints, err := readState(f.places.StateDir)
+	if err != nil {
+		return fmt.Errorf("save state: %w", err)
+	}
+	mints = slices.DeleteFunc(mints, func(m json.RawMessage) bool { return f.own != "" && string(m) == f.own })
 	if state != "" {
 		mints = append(mints, json.RawMessage(state))
 	}
+	path := filepath.Join(f.places.StateDir, stateFile)
 	if len(mints) == 0 {
 		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("remove state: %w", plain(err))
 		}
+		unlock()
 		removeDir(f.places.StateDir)
 		return nil
 	}
-	text, err := json.MarshalIndent(saved{writtenBy, mints}, "", "  ")
+	text, err := json.Marshal(saved{writtenBy, mints})
+	if err == nil {
+		err = writeWhole(path, append(text, '\n'))
+	}
 	if err != nil {
 		return fmt.Errorf("save state: %w", err)
 	}
-	if err := writeWhole(path, append(text, '\n')); err != nil {
-		return fmt.Errorf("save state: %w", err)
-	}
+	f.own = state
 	return nil
+}
+
+var errLocked = errors.New("another jfrog-token holds state.lock")
+
+// lock keeps two mints in one workspace, such as parallel steps, from losing
+// each other's state. It waits for two seconds; a lock that is older was left
+// by a process that was killed.
+func lock(dir string) (unlock func(), err error) {
+	path := filepath.Join(dir, "state.lock")
+	for range 100 {
+		l, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+		if err == nil {
+			_ = l.Close()
+			return func() { _ = os.Remove(path) }, nil
+		}
+		if !errors.Is(err, fs.ErrExist) && !errors.Is(err, fs.ErrPermission) { // Windows: it is being removed
+			return nil, plain(err)
+		}
+		if info, err := os.Lstat(path); err == nil && time.Since(info.ModTime()) > 10*time.Second {
+			_ = os.Remove(path)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	return nil, errLocked
 }
 
 // States implements Platform.
@@ -172,7 +211,7 @@ func (f *files) Outputs(outputs []Output) error {
 				mine = append(mine, o)
 			}
 		}
-		if err := appendHarness(path, mine); err != nil {
+		if _, err := appendHarness(path, mine); err != nil {
 			return fmt.Errorf("write the file of %s: %w", name, err)
 		}
 	}
@@ -190,10 +229,17 @@ func (f *files) harnessFile(variable string) string {
 
 // Retract implements Platform.
 func (f *files) Retract() error {
-	if !f.written {
-		return nil
+	var errs []error
+	if f.written {
+		errs = append(errs, os.Remove(f.places.EnvFile))
 	}
-	return os.Remove(f.places.EnvFile)
+	for path, size := range f.sizes {
+		errs = append(errs, os.Truncate(path, size))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("take back outputs: %w", plain(err))
+	}
+	return nil
 }
 
 // Clear implements Platform.
@@ -368,10 +414,4 @@ func writeWhole(path string, text []byte) error {
 		_ = os.Remove(t.Name())
 	}
 	return plain(err)
-}
-
-// harnessSafe are the characters that dotenv readers take as they are, without
-// quotes.
-func harnessSafe(r rune) bool {
-	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_-./:@+=", r)
 }

@@ -20,8 +20,9 @@ func TestHarmless(t *testing.T) {
 		{"a command after a line break", "x\n::add-mask::y", `x\x0a::add-mask::y`},
 		{"colons within", "a::b::c", "a::b::c"},
 		{"colons alone", ":::::", ": "},
-		{"an older command", "x ##[error]y ##[warning]z", "x ## [error]y ## [warning]z"},
-		{"an older command, hidden", "####[[error]]", "#### [[error]]"},
+		{"an older command", "x ##[error]y ##[warning]z", "x # #[error]y # #[warning]z"},
+		{"a command of Azure's agent", "x ##vso[task.setvariable variable=y]z", "x # #vso[task.setvariable variable=y]z"},
+		{"an older command, hidden", "####[[error]]", "# # # #[[error]]"},
 		{"a colour", "\x1b[31mred\x1b[0m", `\x1b[31mred\x1b[0m`},
 		{"C1", "\u009b31m\u0085", `\x9b31m\x85`},
 		{"DEL and NUL", "\x7f\x00", `\x7f\x00`},
@@ -59,6 +60,9 @@ func FuzzHarmless(f *testing.F) {
 			if unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Bidi_Control) {
 				t.Errorf("%q: expected %q to be %q", in, got, "without control characters")
 			}
+		}
+		if strings.Contains(got, "##") {
+			t.Errorf("%q: expected %q to be %q", in, got, "without ##")
 		}
 		// A log may put something before a line, and a runner trim it.
 		for _, line := range []string{got, strings.TrimSpace(got), " " + got, got + "\r"} {

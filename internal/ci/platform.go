@@ -21,6 +21,9 @@ type Platform interface {
 
 	// Mask hides a secret from here on, as far as the CI can.
 	Mask(secret.String)
+	// Clean makes text one line without a secret or a command, as the log has
+	// it.
+	Clean(string) string
 	// Info writes one line to the log.
 	Info(string)
 	// Warning and Error write what happened, and what to do.
@@ -98,20 +101,20 @@ func (v *voice) remember(s secret.String) bool {
 	return true
 }
 
-// line prepares one line for the log: no secret, no command.
-func (v *voice) line(s string) string { return harmless(secret.Redact(s, v.secrets...)) }
+// Clean implements Platform.
+func (v *voice) Clean(s string) string { return harmless(secret.Redact(s, v.secrets...)) }
 
 func (v *voice) lines(lines []string) string {
 	made := make([]string, len(lines))
 	for i, l := range lines {
-		made[i] = v.line(l)
+		made[i] = v.Clean(l)
 	}
 	return strings.Join(made, "\n")
 }
 
 // Info implements Platform. A log that cannot be written to is no reason to
 // fail.
-func (v *voice) Info(s string) { _, _ = fmt.Fprintln(v.out, v.line(s)) }
+func (v *voice) Info(s string) { _, _ = fmt.Fprintln(v.out, v.Clean(s)) }
 
 // LogError implements Platform.
 func (v *voice) LogError() error { return v.out.err }

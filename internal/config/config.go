@@ -5,6 +5,7 @@ package config
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -364,21 +365,37 @@ func reachesAccess(audience string) bool {
 	return false
 }
 
-// roots adds the given certificates to the system's.
+// roots adds the given certificates to the system's. It gives them as text
+// too, for revoke: by then the file may be gone. A text that is too long for
+// that is given as the absolute path it came from.
 func (r *reader) roots(v string) (string, *x509.CertPool) {
-	if v == "" {
-		return "", nil
-	}
-	if !strings.Contains(v, "-----BEGIN") {
-		if abs, err := filepath.Abs(v); err == nil {
-			v = abs // the post step may run elsewhere
-		}
-	}
 	pool, err := Roots(v)
 	if err != nil {
 		r.problem("ca-cert", err.Error())
+		return "", nil
 	}
-	return v, pool
+	if text, err := readPEM(v); err == nil && len(text) <= maxSavedPEM {
+		return string(text), pool
+	}
+	abs, _ := filepath.Abs(v)
+	return abs, pool
+}
+
+const (
+	maxPEM      = 1 << 20
+	maxSavedPEM = 16 << 10 // the state is one variable; Windows takes 32 KiB
+)
+
+// readPEM gives v where it is PEM text, else what is in the file v.
+func readPEM(v string) ([]byte, error) {
+	if v == "" || strings.Contains(v, "-----BEGIN") {
+		return []byte(v), nil
+	}
+	info, err := os.Stat(v)
+	if err != nil || !info.Mode().IsRegular() || info.Size() > maxPEM {
+		return nil, errors.New("is neither PEM text nor a file that can be read")
+	}
+	return os.ReadFile(v)
 }
 
 // Roots gives the system's roots and those in v, which is PEM text or the
@@ -387,19 +404,16 @@ func Roots(v string) (*x509.CertPool, error) {
 	if v == "" {
 		return nil, nil
 	}
-	pem := []byte(v)
-	if !strings.Contains(v, "-----BEGIN") {
-		var err error
-		if pem, err = os.ReadFile(v); err != nil {
-			return nil, fmt.Errorf("is neither PEM text nor a file that can be read")
-		}
+	pem, err := readPEM(v)
+	if err != nil {
+		return nil, err
 	}
 	pool, err := x509.SystemCertPool()
 	if err != nil {
 		pool = x509.NewCertPool()
 	}
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("holds no certificate")
+		return nil, errors.New("holds no certificate")
 	}
 	return pool, nil
 }

@@ -505,7 +505,7 @@ func TestCACert(t *testing.T) {
 		{"text after other text", "Acme Root\n" + text, "Acme Root\n" + strings.TrimSpace(text)},
 		{"text of two", text + text, strings.TrimSpace(text + text)},
 		{"text with CRLF", strings.ReplaceAll(text, "\n", "\r\n"), strings.TrimSpace(strings.ReplaceAll(text, "\n", "\r\n"))},
-		{"a file", file("ca.pem", text), filepath.Join(dir, "ca.pem")},
+		{"a file", file("ca.pem", text), text},
 		{"text without a certificate", noCertificate, ""},
 		{"text of a key", key, ""},
 		{"a file without a certificate", file("none.pem", "nothing\n"), ""},
@@ -534,10 +534,11 @@ func TestCACert(t *testing.T) {
 	}
 }
 
-// The post step may run in another folder.
-func TestCACertPathIsMadeAbsolute(t *testing.T) {
+// A file that is too long to be saved is saved as its path, and the post step
+// may run in another folder.
+func TestLongCACertIsAnAbsolutePath(t *testing.T) {
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "ca.pem"), jfrogtest.NewCA().PEM(), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "ca.pem"), append(jfrogtest.NewCA().PEM(), make([]byte, maxSavedPEM)...), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	t.Chdir(dir)

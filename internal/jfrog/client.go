@@ -63,6 +63,7 @@ type Token struct {
 	ID        string
 	Username  string // "" where JFrog gave none
 	Scope     string
+	Audience  string        // JFrog's services, separated by blanks; "" where the token does not tell
 	Expiry    time.Time     // by JFrog's clock; zero: never
 	Life      time.Duration // zero: for ever
 	Revocable bool          // as far as the token itself tells
@@ -145,6 +146,7 @@ func (a issued) token(now time.Time) Token {
 	if t.Scope == "" {
 		t.Scope = claims.String("scp")
 	}
+	t.Audience = strings.Join(claims.Strings("aud"), " ")
 	if exp, iat := claims.Time("exp"), claims.Time("iat"); !exp.IsZero() {
 		t.Expiry = exp
 		if exp.After(iat) && !iat.IsZero() {
