@@ -293,7 +293,7 @@ Inputs:
 	}
 	b.WriteString(`
 Exit codes: 0 done; 1 JFrog, the CI or the network refused; 2 an input is
-wrong, and nothing was sent; 130 and 143 after SIGINT and SIGTERM.
+wrong, and nothing was sent; 129, 130 and 143 after SIGHUP, SIGINT and SIGTERM.
 `)
 	return b.String()
 }

@@ -47,7 +47,7 @@ type inputs struct {
 	Revoke                string        `env:"REVOKE, default=true" help:"Revoke the token when the job ends."`
 	RevokeFailure         string        `env:"REVOKE_FAILURE, default=warn" help:"What a failed revocation does: warn, or fail the job."`
 	Summary               string        `env:"SUMMARY, default=true" help:"Write the job summary."`
-	Timeout               string        `env:"TIMEOUT, default=2m" help:"Bound on the whole of getting a token, retries included."`
+	Timeout               string        `env:"TIMEOUT, default=2m" help:"Bound on the whole of mint, list or sweep, retries included."`
 	MaxAttempts           string        `env:"MAX_ATTEMPTS, default=10" help:"Attempts for each request, within timeout."`
 	EnvFile               string        `env:"ENV_FILE" help:"File for the variables that the next steps read. Default: env in state-dir." only:"files"`
 	StateDir              string        `env:"STATE_DIR, default=.jfrog-token" help:"Folder for what revoke needs to know." only:"files"`
