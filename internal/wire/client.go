@@ -197,6 +197,10 @@ func (c *Client) Do(ctx context.Context, r Request, answer any) (status int, err
 	if err != nil {
 		return 0, fmt.Errorf("encode request: %w", err)
 	}
+	if ctx.Err() != nil {
+		fail.Broken(ctx, ctx.Err())
+		return 0, fail
+	}
 	ctx, cancel := attempt(ctx, r.Mints)
 	defer cancel()
 	var wrote atomic.Bool
