@@ -5,20 +5,15 @@ package config
 import (
 	"context"
 	"crypto/x509"
-	"errors"
-	"fmt"
 	"net/url"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/sethvargo/go-envconfig"
 
-	"github.com/ephemeral-ci/jfrog-token/internal/jwt"
 	"github.com/ephemeral-ci/jfrog-token/internal/secret"
 )
 
@@ -246,174 +241,4 @@ func (r *reader) admin(command string, in inputs) {
 			r.problem("older-than", "is not set: without it sweep would revoke the tokens of jobs that are running")
 		}
 	}
-}
-
-// reader turns text into values and gathers what is wrong with it.
-type reader struct {
-	c        *Config
-	problems []string
-}
-
-func (r *reader) problem(input, what string) { r.problems = append(r.problems, input+": "+what) }
-func (r *reader) warn(what string)           { r.c.Warnings = append(r.c.Warnings, what) }
-
-// credential settles which of the two modes it is.
-func (r *reader) credential(lookup Lookuper) {
-	c := r.c
-	if c.AccessToken.IsZero() && !c.OIDC() {
-		if v, ok := lookup.Env("JF_ACCESS_TOKEN"); ok {
-			c.AccessToken = secret.New(v)
-		}
-	}
-	switch {
-	case c.OIDC() && !c.AccessToken.IsZero():
-		r.problem("access-token", "cannot stand beside oidc-provider-name; remove one of the two")
-	case !c.OIDC() && c.AccessToken.IsZero():
-		r.problem("oidc-provider-name", "nothing says who this job is; set it to the name of the OIDC integration in JFrog, or set access-token (an empty one counts as unset: is the secret there?)")
-	}
-	if !c.OIDC() {
-		for _, i := range []struct {
-			name string
-			set  bool
-		}{
-			{"oidc-audience", c.OIDCAudience != ""}, {"id-token", !c.IDToken.IsZero()},
-			{"identity-mapping-name", c.IdentityMappingName != ""}, {"application-key", c.ApplicationKey != ""},
-		} {
-			if i.set {
-				r.problem(i.name, "needs oidc-provider-name")
-			}
-		}
-	}
-	if v := c.AccessToken.Reveal(); strings.ContainsFunc(v, unprintable) {
-		r.problem("access-token", "holds a blank, a line break or another character that no token has")
-	} else if strings.HasPrefix(v, "AKCp") {
-		r.problem("access-token", "is an API key, which JFrog Access does not take; make an identity token")
-	}
-	if v := c.IDToken.Reveal(); v != "" {
-		if _, err := jwt.Peek(v); err != nil || strings.ContainsFunc(v, unprintable) {
-			r.problem("id-token", "is not a JWT; is the variable's value given, or only its name?")
-		}
-		if c.OIDCAudience != "" {
-			r.warn("oidc-audience has no effect beside id-token: its audience is already fixed")
-		}
-	}
-	r.text("oidc-provider-name", c.ProviderName, 255)
-	r.text("oidc-audience", c.OIDCAudience, 1024)
-	r.text("identity-mapping-name", c.IdentityMappingName, 255)
-	r.text("application-key", c.ApplicationKey, 255)
-}
-
-func unprintable(r rune) bool { return r <= ' ' || r > '~' }
-
-// text checks a value that is sent as it is.
-func (r *reader) text(input, v string, limit int) {
-	switch {
-	case utf8.RuneCountInString(v) > limit:
-		r.problem(input, fmt.Sprintf("is longer than %d characters", limit))
-	case strings.ContainsFunc(v, func(c rune) bool { return c < ' ' || c == 0x7f }):
-		r.problem(input, "must be one line without control characters")
-	case !utf8.ValidString(v):
-		r.problem(input, "is not UTF-8")
-	}
-}
-
-// boolean accepts the spellings of YAML 1.2's core schema, as
-// core.getBooleanInput of GitHub's toolkit does.
-func (r *reader) boolean(input, v string) bool {
-	switch v {
-	case "true", "True", "TRUE":
-		return true
-	case "false", "False", "FALSE":
-		return false
-	}
-	r.problem(input, "must be true or false")
-	return false
-}
-
-func (r *reader) duration(input, v string) time.Duration {
-	if v == "" {
-		return 0
-	}
-	d, ok := ParseDuration(v)
-	if !ok {
-		r.problem(input, "must be a time above zero: 15m, 1h30m, or seconds")
-	}
-	return d
-}
-
-// ParseDuration reads "15m", "1h30m" or whole seconds. It accepts what is
-// above zero and at most 2³¹-1 seconds, which is what JFrog can count.
-func ParseDuration(v string) (time.Duration, bool) {
-	d, err := time.ParseDuration(v)
-	if n, e := strconv.ParseUint(v, 10, 31); e == nil {
-		d, err = time.Duration(n)*time.Second, nil
-	}
-	if err != nil || d <= 0 || d > (1<<31-1)*time.Second {
-		return 0, false
-	}
-	return d, true
-}
-
-// reachesAccess reports whether a token for this audience may call JFrog
-// Access, which revoking it takes.
-func reachesAccess(audience string) bool {
-	for a := range strings.FieldsSeq(audience) {
-		if strings.HasPrefix(a, "*@") || strings.HasPrefix(a, "jfac@") {
-			return true
-		}
-	}
-	return false
-}
-
-// roots adds the given certificates to the system's. It gives them as text
-// too, for revoke: by then the file may be gone. A text that is too long for
-// that is given as the absolute path it came from.
-func (r *reader) roots(v string) (string, *x509.CertPool) {
-	pool, err := Roots(v)
-	if err != nil {
-		r.problem("ca-cert", err.Error())
-		return "", nil
-	}
-	if text, err := readPEM(v); err == nil && len(text) <= maxSavedPEM {
-		return string(text), pool
-	}
-	abs, _ := filepath.Abs(v)
-	return abs, pool
-}
-
-const (
-	maxPEM      = 1 << 20
-	maxSavedPEM = 16 << 10 // the state is one variable; Windows takes 32 KiB
-)
-
-// readPEM gives v where it is PEM text, else what is in the file v.
-func readPEM(v string) ([]byte, error) {
-	if v == "" || strings.Contains(v, "-----BEGIN") {
-		return []byte(v), nil
-	}
-	info, err := os.Stat(v)
-	if err != nil || !info.Mode().IsRegular() || info.Size() > maxPEM {
-		return nil, errors.New("is neither PEM text nor a file that can be read")
-	}
-	return os.ReadFile(v)
-}
-
-// Roots gives the system's roots and those in v, which is PEM text or the
-// path of a PEM file; nil where v is empty.
-func Roots(v string) (*x509.CertPool, error) {
-	if v == "" {
-		return nil, nil
-	}
-	pem, err := readPEM(v)
-	if err != nil {
-		return nil, err
-	}
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		pool = x509.NewCertPool()
-	}
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, errors.New("holds no certificate")
-	}
-	return pool, nil
 }
