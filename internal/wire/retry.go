@@ -180,10 +180,12 @@ func doubled(d time.Duration, times int, limit time.Duration) time.Duration {
 // makes no sense; a date that is past asks for no wait.
 func ParseRetryAfter(field string, now time.Time) time.Duration {
 	field = strings.TrimSpace(field)
-	if n, err := strconv.ParseUint(field, 10, 64); err == nil && n <= math.MaxInt64/uint64(time.Second) {
+	if field != "" && strings.Trim(field, "0123456789") == "" {
+		n, err := strconv.ParseUint(field, 10, 64)
+		if err != nil || n > math.MaxInt64/uint64(time.Second) {
+			return math.MaxInt64
+		}
 		return time.Duration(n) * time.Second
-	} else if err == nil || errors.Is(err, strconv.ErrRange) {
-		return math.MaxInt64
 	}
 	t, err := http.ParseTime(field)
 	if err != nil {
