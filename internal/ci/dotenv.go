@@ -87,14 +87,5 @@ func appendHarness(path string, outputs []Output) (before int64, err error) {
 		}
 		fmt.Fprintf(&b, "%s=%s\n", strings.ReplaceAll(o.Name, "-", "_"), q)
 	}
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
-	if err != nil {
-		return 0, plain(err)
-	}
-	info, err := f.Stat()
-	if err == nil {
-		before = info.Size()
-		_, err = f.WriteString(b.String())
-	}
-	return before, plain(errors.Join(err, f.Close()))
+	return appendTo(path, os.O_CREATE, b.String())
 }

@@ -31,24 +31,26 @@ func appendPairs(path string, pairs [][2]string) (err error) {
 // appendText adds text to the end of a file that the runner made. What a full
 // disk cut is taken off again: the runner fails a step for half a pair, and
 // prints the line.
-func appendText(path, text string) (err error) {
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+func appendText(path, text string) error {
+	_, err := appendTo(path, 0, text)
+	return err
+}
+
+// appendTo is appendText with further flags for opening. before is the file's
+// size without text, in bytes.
+func appendTo(path string, flags int, text string) (before int64, err error) {
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY|flags, 0o600)
 	if err != nil {
-		return plain(err)
+		return 0, plain(err)
 	}
-	defer func() {
-		if e := f.Close(); err == nil {
-			err = plain(e)
+	info, err := f.Stat()
+	if err == nil {
+		before = info.Size()
+		if _, err = f.WriteString(text); err != nil {
+			_ = f.Truncate(before) // may be no regular file
 		}
-	}()
-	before, err := f.Stat()
-	if err != nil {
-		return plain(err)
 	}
-	if _, err = f.WriteString(text); err != nil {
-		_ = f.Truncate(before.Size()) // may be no regular file
-	}
-	return plain(err)
+	return before, plain(errors.Join(err, f.Close()))
 }
 
 // plain drops the paths from an error of the file system: the runner's are

@@ -102,14 +102,27 @@ func (f *files) Check(p Places) error {
 // of this job, one that runs beside it, one of a build that was cancelled on a
 // machine that keeps the workspace.
 func (f *files) SaveState(state string) error {
-	unlock, err := lock(f.places.StateDir)
+	left, err := f.replaceOwn(state)
 	if err != nil {
 		return fmt.Errorf("save state: %w", err)
+	}
+	if left == 0 {
+		removeDir(f.places.StateDir)
+	}
+	return nil
+}
+
+// replaceOwn puts state where this run's last one is, under the lock, and
+// gives the number of states that there are then.
+func (f *files) replaceOwn(state string) (left int, err error) {
+	unlock, err := lock(f.places.StateDir)
+	if err != nil {
+		return 0, err
 	}
 	defer unlock()
 	mints, err := readState(f.places.StateDir)
 	if err != nil {
-		return fmt.Errorf("save state: %w", err)
+		return 0, err
 	}
 	mints = slices.DeleteFunc(mints, func(m json.RawMessage) bool { return f.own != "" && string(m) == f.own })
 	if state != "" {
@@ -118,21 +131,19 @@ func (f *files) SaveState(state string) error {
 	path := filepath.Join(f.places.StateDir, stateFile)
 	if len(mints) == 0 {
 		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("remove state: %w", plain(err))
+			return 0, plain(err)
 		}
-		unlock()
-		removeDir(f.places.StateDir)
-		return nil
+		return 0, nil
 	}
 	text, err := json.Marshal(saved{writtenBy, mints})
 	if err == nil {
 		err = writeWhole(path, append(text, '\n'))
 	}
 	if err != nil {
-		return fmt.Errorf("save state: %w", err)
+		return 0, err
 	}
 	f.own = state
-	return nil
+	return len(mints), nil
 }
 
 // States implements Platform.

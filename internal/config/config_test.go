@@ -551,6 +551,18 @@ func TestLongCACertIsAnAbsolutePath(t *testing.T) {
 	}
 }
 
+// A text of any length is saved as it is: it came in one variable already.
+func TestLongCACertTextIsSavedAsItIs(t *testing.T) {
+	t.Parallel()
+	text := strings.TrimSpace(strings.Repeat(string(jfrogtest.NewCA().PEM()), 40))
+	if len(text) <= maxSavedPEM {
+		t.Fatalf("expected %d to be more than %d", len(text), maxSavedPEM)
+	}
+	if got := mustLoad(t, oidc.with(env{"ca-cert": text})).CACert; got != text {
+		t.Errorf("expected %q to be %q", got, text)
+	}
+}
+
 func TestNoCACertLeavesTheSystemsRoots(t *testing.T) {
 	t.Parallel()
 	if pool, err := Roots(""); pool != nil || err != nil {

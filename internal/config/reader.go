@@ -47,13 +47,13 @@ func (r *reader) credential(lookup Lookuper) {
 			}
 		}
 	}
-	if v := c.AccessToken.Reveal(); strings.ContainsFunc(v, unprintable) {
+	if v := c.AccessToken.Reveal(); strings.ContainsFunc(v, secret.NotInToken) {
 		r.problem("access-token", "holds a blank, a line break or another character that no token has")
 	} else if strings.HasPrefix(v, "AKCp") {
 		r.problem("access-token", "is an API key, which JFrog Access does not take; make an identity token")
 	}
 	if v := c.IDToken.Reveal(); v != "" {
-		if _, err := jwt.Peek(v); err != nil || strings.ContainsFunc(v, unprintable) {
+		if _, err := jwt.Peek(v); err != nil || strings.ContainsFunc(v, secret.NotInToken) {
 			r.problem("id-token", "is not a JWT; is the variable's value given, or only its name?")
 		}
 		if c.OIDCAudience != "" {
@@ -65,8 +65,6 @@ func (r *reader) credential(lookup Lookuper) {
 	r.text("identity-mapping-name", c.IdentityMappingName, 255)
 	r.text("application-key", c.ApplicationKey, 255)
 }
-
-func unprintable(r rune) bool { return r <= ' ' || r > '~' }
 
 // text checks a value that is sent as it is.
 func (r *reader) text(input, v string, limit int) {

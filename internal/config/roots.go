@@ -9,20 +9,30 @@ import (
 )
 
 // roots adds the given certificates to the system's. It gives them as text
-// too, for revoke: by then the file may be gone. A text that is too long for
-// that is given as the absolute path it came from.
+// too, for revoke: by then the file may be gone. A file that is too long for
+// that is given as its absolute path.
 func (r *reader) roots(v string) (string, *x509.CertPool) {
-	pool, err := Roots(v)
+	if v == "" {
+		return "", nil
+	}
+	pem, err := readPEM(v)
+	var pool *x509.CertPool
+	if err == nil {
+		pool, err = withSystem(pem)
+	}
 	if err != nil {
 		r.problem("ca-cert", err.Error())
 		return "", nil
 	}
-	if text, err := readPEM(v); err == nil && len(text) <= maxSavedPEM {
-		return string(text), pool
+	if isText(v) || len(pem) <= maxSavedPEM {
+		return string(pem), pool
 	}
 	abs, _ := filepath.Abs(v)
 	return abs, pool
 }
+
+// isText tells PEM text from a path.
+func isText(v string) bool { return strings.Contains(v, "-----BEGIN") }
 
 const (
 	maxPEM      = 1 << 20
@@ -31,7 +41,7 @@ const (
 
 // readPEM gives v where it is PEM text, else what is in the file v.
 func readPEM(v string) ([]byte, error) {
-	if v == "" || strings.Contains(v, "-----BEGIN") {
+	if isText(v) {
 		return []byte(v), nil
 	}
 	info, err := os.Stat(v)
@@ -51,6 +61,10 @@ func Roots(v string) (*x509.CertPool, error) {
 	if err != nil {
 		return nil, err
 	}
+	return withSystem(pem)
+}
+
+func withSystem(pem []byte) (*x509.CertPool, error) {
 	pool, err := x509.SystemCertPool()
 	if err != nil {
 		pool = x509.NewCertPool()

@@ -55,7 +55,7 @@ func (s *Source) Token(ctx context.Context) (secret.String, error) {
 		return secret.String{}, ErrExpiring
 	}
 	v, err := s.fetch(ctx)
-	if err == nil && strings.ContainsFunc(v, func(r rune) bool { return r <= ' ' || r > '~' }) {
+	if err == nil && strings.ContainsFunc(v, secret.NotInToken) {
 		err = ErrNoValue // a mask is made of each line: one of a letter would hide that letter everywhere
 	}
 	if err != nil {

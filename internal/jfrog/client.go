@@ -106,7 +106,7 @@ func (c *Client) issue(ctx context.Context, path string, bearer secret.String, b
 		return Token{}, err
 	}
 	for _, s := range []string{answer.AccessToken, answer.ReferenceToken, answer.RefreshToken} {
-		if strings.ContainsFunc(s, notInToken) {
+		if strings.ContainsFunc(s, secret.NotInToken) {
 			answer.AccessToken = ""
 		}
 	}
@@ -118,10 +118,6 @@ func (c *Client) issue(ctx context.Context, path string, bearer secret.String, b
 	}
 	return answer.token(time.Now()), nil
 }
-
-// notInToken: JFrog's tokens are base64url and dots; what else a header field
-// could carry is let through, a blank or a control character is not.
-func notInToken(r rune) bool { return r <= ' ' || r > '~' }
 
 func (a issued) token(now time.Time) Token {
 	t := Token{
@@ -137,7 +133,7 @@ func (a issued) token(now time.Time) Token {
 		t.Revocable = t.Life == 0 || t.Life >= RevocableLife
 		return t
 	}
-	if t.ID == "" || strings.ContainsFunc(t.ID, notInToken) { // a DELETE with it would end no token
+	if t.ID == "" || strings.ContainsFunc(t.ID, secret.NotInToken) { // a DELETE with it would end no token
 		t.ID = claims.String("jti")
 	}
 	if t.Username == "" {

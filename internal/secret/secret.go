@@ -61,6 +61,10 @@ func (s *String) EnvDecode(v string) error {
 	return nil
 }
 
+// NotInToken reports whether no token holds r: a blank, a control character or
+// what is not ASCII could break a header field, a line or a mask.
+func NotInToken(r rune) bool { return r <= ' ' || r > '~' }
+
 // shortest is the length below which a value is not masked or redacted: to
 // replace every "a" in a log would hide the log, not the secret.
 const shortest = 8
