@@ -4,6 +4,8 @@ package main
 
 import (
 	"context"
+	"io"
+	"log"
 	"os"
 	"os/signal"
 	"syscall"
@@ -12,19 +14,25 @@ import (
 	// those count alone.
 	_ "golang.org/x/crypto/x509roots/fallback"
 
-	"github.com/ephemeral-ci/jfrog-token/internal/app"
+	"github.com/ephemeral-ci/jfrog-token/internal/cli"
 )
 
 func main() {
+	// net/http logs what a peer sends unasked, a token or a workflow command.
+	log.SetOutput(io.Discard)
 	// A log that is closed early must not kill us between a token and its
 	// state.
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	go func() {
-		s := <-signals
-		cancel(app.Interrupted{Signal: s})
-	}()
-	os.Exit(app.Run(ctx, os.Args[1:], os.Environ(), os.Stdout))
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGABRT)
+	go func() { cancel(cli.Interrupted{Signal: <-signals}) }()
+	if len(os.Args) > 1 && os.Args[1] == "action" {
+		// The launcher holds this pipe open: its end is the launcher's death.
+		go func() {
+			_, _ = io.Copy(io.Discard, os.Stdin)
+			signals <- syscall.SIGHUP
+		}()
+	}
+	os.Exit(cli.Run(ctx, os.Args[1:], os.Environ(), os.Stdout))
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -16,10 +17,24 @@ var variables = []struct {
 	{"url", []string{"JF_URL", "JFROG_URL"}},
 	{"token", []string{"JF_ACCESS_TOKEN", "JFROG_ACCESS_TOKEN"}},
 	{"username", []string{"JF_USER"}},
-	{"token-id", []string{"JFROG_TOKEN_ID"}},
-	{"expires-at", []string{"JFROG_TOKEN_EXPIRES_AT"}},
-	{"reference-token", []string{"JFROG_REFERENCE_TOKEN"}},
-	{"refresh-token", []string{"JFROG_REFRESH_TOKEN"}},
+	// Not JFROG_TOKEN_…, which is the prefix of our inputs.
+	{"token-id", []string{"JF_TOKEN_ID"}},
+	{"expires-at", []string{"JF_TOKEN_EXPIRES_AT"}},
+	{"reference-token", []string{"JF_REFERENCE_TOKEN"}},
+	{"refresh-token", []string{"JF_REFRESH_TOKEN"}},
+}
+
+// envHead is the first line of an env file, by which we know our own.
+const envHead = "# Written by jfrog-token. jfrog-token revoke removes it.\n"
+
+// isVariable reports whether an env file of ours may set the name.
+func isVariable(name string) bool {
+	for _, v := range variables {
+		if slices.Contains(v.names, name) {
+			return true
+		}
+	}
+	return false
 }
 
 // envFile writes outputs in the subset of shell and dotenv that means the same

@@ -24,15 +24,24 @@ const stateKey = "jfrog_token"
 // mask on the one could come after what it hides on the other.
 type gitHub struct {
 	voice
+	store
+	dir    *stateDir // of a run: step, which has no post step; nil for an action
 	getenv func(string) string
 	action *githubactions.Action
 	before int64 // size of the output file; below zero: nothing was added
 }
 
-func newGitHub(getenv func(string) string, out io.Writer) *gitHub {
+func newGitHub(getenv func(string) string, out io.Writer, action bool) *gitHub {
 	l := &log{to: out}
-	return &gitHub{voice: voice{out: l}, getenv: getenv, before: -1, action: githubactions.New(
+	g := &gitHub{voice: voice{out: l}, getenv: getenv, before: -1, action: githubactions.New(
 		githubactions.WithGetenv(getenv), githubactions.WithWriter(l))}
+	if action {
+		g.store = runnerState{getenv}
+	} else {
+		g.dir = &stateDir{}
+		g.store = g.dir
+	}
+	return g
 }
 
 // Name is the CI's name, for JFrog's records.
@@ -49,18 +58,25 @@ func (g *gitHub) Name() string {
 }
 
 // Prefixes are those of the variables that carry inputs.
-func (g *gitHub) Prefixes() []string { return []string{"INPUT_"} }
+func (g *gitHub) Prefixes() []string {
+	if g.dir != nil {
+		return []string{"JFROG_TOKEN_"}
+	}
+	return []string{"INPUT_"}
+}
 
 // Debug reports whether debug logging is on for the step.
 func (g *gitHub) Debug() bool { return g.getenv("RUNNER_DEBUG") == "1" }
 
-// Mask has the runner hide a secret from here on, in each of its forms.
-func (g *gitHub) Mask(s secret.String) {
-	if g.remember(s) {
+// Hide has the runner hide secrets from here on, in each of their forms.
+func (g *gitHub) Hide(secrets ...secret.String) error {
+	g.redactor.Add(secrets...)
+	for _, s := range secrets {
 		for _, f := range s.Forms() {
 			g.action.AddMask(f)
 		}
 	}
+	return g.out.err
 }
 
 // Warning writes an annotation.
@@ -70,9 +86,12 @@ func (g *gitHub) Warning(lines ...string) { g.action.Warningf("%s", g.lines(line
 func (g *gitHub) Error(lines ...string) { g.action.Errorf("%s", g.lines(lines)) }
 
 // Check implements Platform.
-func (g *gitHub) Check(p Places) error {
-	names := []string{"GITHUB_STATE", "GITHUB_OUTPUT"}
-	if p.Summary && g.getenv("GITHUB_STEP_SUMMARY") != "" { // not on GitHub Enterprise Server before 3.6
+func (g *gitHub) Check(summary bool) error {
+	names := []string{"GITHUB_OUTPUT"}
+	if g.dir == nil {
+		names = append(names, "GITHUB_STATE")
+	}
+	if summary && g.getenv("GITHUB_STEP_SUMMARY") != "" { // not on GitHub Enterprise Server before 3.6
 		names = append(names, "GITHUB_STEP_SUMMARY")
 	}
 	for _, name := range names {
@@ -91,20 +110,43 @@ func (g *gitHub) Check(p Places) error {
 	return nil
 }
 
-// SaveState hands state to the post step. The last one that was saved counts.
-func (g *gitHub) SaveState(state string) error {
-	if err := appendPairs(g.getenv("GITHUB_STATE"), [][2]string{{stateKey, state}}); err != nil {
+// Use implements Platform: for a run: step, as the runner has places of its
+// own for an action.
+func (g *gitHub) Use(p Places) {
+	if g.dir != nil {
+		g.dir.path = p.StateDir
+	}
+}
+
+// EnvFile implements Platform: there are step outputs.
+func (g *gitHub) EnvFile() string { return "" }
+
+// runnerState is what an action's main saves for its post.
+type runnerState struct{ getenv func(string) string }
+
+// Save implements store. The last one that was saved counts.
+func (r runnerState) Save(_ string, state []byte) error {
+	if err := appendPairs(r.getenv("GITHUB_STATE"), [][2]string{{stateKey, string(state)}}); err != nil {
 		return fmt.Errorf("save state: %w", err)
 	}
 	return nil
 }
 
-// States implements Platform.
-func (g *gitHub) States(Places) ([]string, error) {
-	if s := g.getenv("STATE_" + stateKey); s != "" {
-		return []string{s}, nil
+// Drop implements store. It saves a state with nothing in it: without one, post
+// would read what an earlier step put into its environment.
+func (r runnerState) Drop(string) error { return r.Save("", []byte(`{"written_by":"jfrog-token"}`)) }
+
+// States implements store.
+func (r runnerState) States() ([]string, error) {
+	if r.getenv("STATE_"+stateKey) == "" {
+		return nil, nil
 	}
-	return nil, nil
+	return []string{stateKey}, nil
+}
+
+// Take implements store.
+func (r runnerState) Take(string) ([]byte, bool, error) {
+	return []byte(r.getenv("STATE_" + stateKey)), false, nil
 }
 
 // Outputs implements Platform: step outputs.
@@ -138,7 +180,12 @@ func (g *gitHub) Retract() error {
 }
 
 // Clear implements Platform. The runner removes its files itself.
-func (g *gitHub) Clear(Places) error { return nil }
+func (g *gitHub) Clear(bool) error {
+	if g.dir != nil {
+		g.dir.remove()
+	}
+	return nil
+}
 
 // Summary adds Markdown to the job summary, where there is one.
 func (g *gitHub) Summary(markdown string) error {
@@ -146,7 +193,7 @@ func (g *gitHub) Summary(markdown string) error {
 	if path == "" {
 		return nil
 	}
-	if err := appendText(path, secret.Redact(markdown, g.secrets...)); err != nil {
+	if err := appendText(path, g.redactor.Redact(markdown)); err != nil {
 		return fmt.Errorf("write summary: %w", err)
 	}
 	return nil
@@ -163,7 +210,7 @@ func (g *gitHub) Run() Run {
 
 // Description implements Platform.
 func (g *gitHub) Description() string {
-	return harmless(describe(g.Name(), g.getenv("GITHUB_REPOSITORY"), g.getenv("GITHUB_WORKFLOW"),
+	return sanitize(describe(g.Name(), g.getenv("GITHUB_REPOSITORY"), g.getenv("GITHUB_WORKFLOW"),
 		g.getenv("GITHUB_RUN_NUMBER"), g.getenv("GITHUB_RUN_ATTEMPT"), g.getenv("GITHUB_JOB")))
 }
 

@@ -19,8 +19,9 @@ type Platform interface {
 	// Debug reports whether debug logging is on.
 	Debug() bool
 
-	// Mask hides a secret from here on, as far as the CI can.
-	Mask(secret.String)
+	// Hide hides secrets from here on, as far as the CI can. The error says
+	// that the log cannot be written to, so that they may not be hidden.
+	Hide(...secret.String) error
 	// Clean makes text one line without a secret or a command, as the log has
 	// it.
 	Clean(string) string
@@ -29,28 +30,25 @@ type Platform interface {
 	// Warning and Error write what happened, and what to do.
 	Warning(...string)
 	Error(...string)
-	// LogError reports that the log could not be written to, so that a
-	// secret may not be masked.
-	LogError() error
-
+	// Use says where files go, on a CI without step outputs.
+	Use(Places)
+	// EnvFile names the file in which outputs are handed on, relative to the
+	// state directory; "" if there are step outputs.
+	EnvFile() string
 	// Check reports whether what mint writes can be written. It runs before
 	// anything is minted: a token that cannot be handed on must not exist.
-	Check(Places) error
-	// SaveState keeps state for revoke. The last one of a run counts; "" is
-	// that there is none.
-	SaveState(state string) error
-	// States gives what was kept and not cleared: one for each mint.
-	States(Places) ([]string, error)
+	Check(summary bool) error
+	store
 	// Outputs hands values to the next steps, all or none.
 	Outputs([]Output) error
 	// Retract takes back what Outputs handed on, after a failure.
 	Retract() error
-	// Clear removes the files that a mint left for revoke.
-	Clear(Places) error
+	// Clear removes the files that a mint left, but for states.
+	Clear(keepEnv bool) error
 	// Summary adds Markdown to the summary of the job, where there is one.
 	Summary(markdown string) error
 
-	// Run gives the facts that go with an exchange.
+	// Run returns the facts that go with an exchange.
 	Run() Run
 	// Description says in one line who asks for a token.
 	Description() string
@@ -59,13 +57,23 @@ type Platform interface {
 	FromFork() bool
 }
 
-// Places is where a CI without step outputs wants files, and whether a
-// summary is wanted.
-type Places struct {
-	EnvFile  string
-	StateDir string
-	Summary  bool
+// store keeps the states of mints for revoke: a directory, or the runner's own.
+type store interface {
+	// Save keeps the state of one mint, in place of an earlier one with the
+	// same marker.
+	Save(marker string, state []byte) error
+	// Drop forgets a state.
+	Drop(marker string) error
+	// States returns the markers of the states that were saved and not
+	// dropped, the newest first.
+	States() ([]string, error)
+	// Take returns a state; busy says that its mint is still running, or that
+	// another revoke ends it.
+	Take(marker string) (state []byte, busy bool, err error)
 }
+
+// Places is where files go on a CI without step outputs.
+type Places struct{ EnvFile, StateDir string }
 
 // Output is one value for the next steps.
 type Output struct {
@@ -74,35 +82,27 @@ type Output struct {
 	Secret bool
 }
 
-// Run is what the CI says about the run, "" where it does not. Repo is the
+// Run is what the CI says about the run, "" if it does not. Repo is the
 // URL of the repository, as JFrog's own CLI sends it.
 type Run struct{ JobID, RunID, Repo, Revision, Branch string }
 
-// Detect gives the platform that the environment is of.
-func Detect(getenv func(string) string, environ []string, out io.Writer) Platform {
-	if getenv("GITHUB_ACTIONS") == "true" {
-		return newGitHub(getenv, out)
+// Detect returns the platform that the environment is of.
+// action says that GitHub's runner, or one like it, runs this as an action.
+func Detect(getenv func(string) string, environ []string, out io.Writer, action bool) Platform {
+	if getenv("GITHUB_ACTIONS") == "true" || action {
+		return newGitHub(getenv, out, action)
 	}
 	return newFiles(getenv, environ, out)
 }
 
 // voice is the log, as every platform writes it.
 type voice struct {
-	out     *log
-	secrets []secret.String
-}
-
-// remember has line hide a secret. It reports whether that is worth it.
-func (v *voice) remember(s secret.String) bool {
-	if s.Forms() == nil {
-		return false
-	}
-	v.secrets = append(v.secrets, s)
-	return true
+	out      *log
+	redactor secret.Redactor
 }
 
 // Clean implements Platform.
-func (v *voice) Clean(s string) string { return harmless(secret.Redact(s, v.secrets...)) }
+func (v *voice) Clean(s string) string { return sanitize(v.redactor.Redact(s)) }
 
 func (v *voice) lines(lines []string) string {
 	made := make([]string, len(lines))
@@ -115,9 +115,6 @@ func (v *voice) lines(lines []string) string {
 // Info implements Platform. A log that cannot be written to is no reason to
 // fail.
 func (v *voice) Info(s string) { _, _ = fmt.Fprintln(v.out, v.Clean(s)) }
-
-// LogError implements Platform.
-func (v *voice) LogError() error { return v.out.err }
 
 // log remembers that it could not be written to: go-githubactions panics on
 // such an error, and a panic after minting would leave a token behind.

@@ -35,7 +35,7 @@ type inputs struct {
 	Audience              string        `env:"AUDIENCE" help:"JFrog services that accept the token, such as jfrt@* jfac@*. Default: JFrog's, which is all."`
 	ProjectKey            string        `env:"PROJECT_KEY" help:"JFrog project of the identity mapping or of the token."`
 	ApplicationKey        string        `env:"APPLICATION_KEY" help:"JFrog application, for the exchange of an ID token."`
-	Description           string        `env:"DESCRIPTION" help:"Description of the token in JFrog. Default: the CI, repository, workflow, run and job. A unique mark is added to it."`
+	Description           string        `env:"DESCRIPTION" help:"Description of the token in JFrog. Default: the CI, repository, workflow, run and job. A unique marker is added to it."`
 	Refreshable           string        `env:"REFRESHABLE, default=false" help:"Ask for a refresh token as well."`
 	IncludeReferenceToken string        `env:"INCLUDE_REFERENCE_TOKEN, default=false" help:"Ask for a reference token as well: short, for tools that limit the length of a password."`
 	ForceRevocable        string        `env:"FORCE_REVOCABLE" help:"Ask JFrog to keep the token revocable although it lives under 6 hours. Default: true in stored mode, false in OIDC mode."`
@@ -113,6 +113,9 @@ type Error struct{ Problems []string }
 
 func (e *Error) Error() string { return strings.Join(e.Problems, "; ") }
 
+// ExitCode says that nothing was sent.
+func (e *Error) ExitCode() int { return 2 }
+
 // Limits of JFrog's API, in characters:
 // https://jfrog.com/help/r/jfrog-rest-apis/create-token
 const (
@@ -122,9 +125,9 @@ const (
 	MaxDescription = 1024
 )
 
-// MarkLength is how much of a description the mark takes that tells one mint
-// from all others, in characters.
-const MarkLength = 22
+// MarkerLength is how much of a description the marker takes that tells one
+// mint from all others, in characters.
+const MarkerLength = 22
 
 var (
 	projectKey = regexp.MustCompile(`^[a-z][a-z0-9-]{1,31}$`)
@@ -141,7 +144,24 @@ func read(lookup Lookuper) (in inputs, err error) {
 	return in, nil
 }
 
-// Files gives env-file and state-dir. The error is an *Error.
+// Credential returns the stored token and the platform's URL, as far as they are
+// set and usable.
+func Credential(lookup Lookuper) (secret.String, *url.URL) {
+	in, err := read(lookup)
+	if err != nil || in.OIDCProviderName != "" {
+		return secret.String{}, nil
+	}
+	if v, ok := lookup.Env("JF_ACCESS_TOKEN"); ok && in.AccessToken.IsZero() {
+		in.AccessToken = secret.New(v)
+	}
+	u, _ := ParseURL(in.URL)
+	if strings.ContainsFunc(in.AccessToken.Reveal(), secret.NotInToken) {
+		return secret.String{}, u
+	}
+	return in.AccessToken, u
+}
+
+// Files returns env-file and state-dir. The error is an *Error.
 func Files(lookup Lookuper) (envFile, stateDir string, err error) {
 	in, err := read(lookup)
 	return in.EnvFile, in.StateDir, err
@@ -173,14 +193,10 @@ func Load(lookup Lookuper, command string) (*Config, error) {
 	}
 	r.text("username", c.Username, maxUsername)
 	r.text("audience", c.Audience, maxAudience)
-	r.text("description", c.Description, MaxDescription-MarkLength)
+	r.text("description", c.Description, MaxDescription-MarkerLength)
 	if c.ProjectKey != "" && !projectKey.MatchString(c.ProjectKey) {
 		r.problem("project-key", "must be 2 to 32 of a-z, 0-9 and -, the first a letter")
 	}
-	if c.Audience != "" && !reachesAccess(c.Audience) {
-		r.warn("audience names neither *@* nor jfac@*: JFrog Access will not accept the token, so it cannot revoke itself")
-	}
-
 	c.Refreshable = r.boolean("refreshable", in.Refreshable)
 	c.IncludeReferenceToken = r.boolean("include-reference-token", in.IncludeReferenceToken)
 	if c.ForceRevocable = !c.OIDC(); in.ForceRevocable != "" {
@@ -206,7 +222,7 @@ func Load(lookup Lookuper, command string) (*Config, error) {
 	return c, nil
 }
 
-// Command gives the command that the input names. The error is an *Error.
+// Command returns the command that the input names. The error is an *Error.
 func Command(lookup Lookuper) (string, error) {
 	name, ok := lookup.Lookup("COMMAND")
 	if !ok {

@@ -114,14 +114,3 @@ func ParseDuration(v string) (time.Duration, bool) {
 	}
 	return d, true
 }
-
-// reachesAccess reports whether a token for this audience may call JFrog
-// Access, which revoking it takes.
-func reachesAccess(audience string) bool {
-	for a := range strings.FieldsSeq(audience) {
-		if strings.HasPrefix(a, "*@") || strings.HasPrefix(a, "jfac@") {
-			return true
-		}
-	}
-	return false
-}

@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// roots adds the given certificates to the system's. It gives them as text
-// too, for revoke: by then the file may be gone. A file that is too long for
-// that is given as its absolute path.
+// roots adds the given certificates to the system's. It returns them as text
+// too, for revoke: by then the file may be gone. Of a file that is too long for
+// that it returns the absolute path.
 func (r *reader) roots(v string) (string, *x509.CertPool) {
 	if v == "" {
 		return "", nil
@@ -24,8 +24,11 @@ func (r *reader) roots(v string) (string, *x509.CertPool) {
 		r.problem("ca-cert", err.Error())
 		return "", nil
 	}
-	if isText(v) || len(pem) <= maxSavedPEM {
+	if len(pem) <= maxSavedPEM {
 		return string(pem), pool
+	}
+	if isText(v) {
+		r.problem("ca-cert", "is longer than 16 KiB; write it to a file, and give the path of that")
 	}
 	abs, _ := filepath.Abs(v)
 	return abs, pool
@@ -39,7 +42,7 @@ const (
 	maxSavedPEM = 16 << 10 // the state is one variable; Windows takes 32 KiB
 )
 
-// readPEM gives v where it is PEM text, else what is in the file v.
+// readPEM returns v if it is PEM text, else what is in the file v.
 func readPEM(v string) ([]byte, error) {
 	if isText(v) {
 		return []byte(v), nil
@@ -51,8 +54,8 @@ func readPEM(v string) ([]byte, error) {
 	return os.ReadFile(v)
 }
 
-// Roots gives the system's roots and those in v, which is PEM text or the
-// path of a PEM file; nil where v is empty.
+// Roots returns the system's roots and those in v, which is PEM text or the
+// path of a PEM file; nil if v is empty.
 func Roots(v string) (*x509.CertPool, error) {
 	if v == "" {
 		return nil, nil

@@ -2,6 +2,7 @@ package config
 
 import (
 	"net/url"
+	"regexp"
 	"strings"
 
 	"github.com/ephemeral-ci/jfrog-token/internal/wire"
@@ -14,6 +15,10 @@ func (r *reader) url(input, v string) *url.URL {
 	}
 	return u
 }
+
+// host is a name, an IPv4 or an IPv6 address, and a port. net/url takes more,
+// Go 1.26.0 even https://evil.example[::1]:1.
+var host = regexp.MustCompile(`^(?:[0-9A-Za-z](?:[0-9A-Za-z._-]*[0-9A-Za-z])?|\[[0-9A-Fa-f:.]+\])(?::(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?$`)
 
 // ParseURL checks and cleans the platform's URL. What is wrong with it is said
 // without its value: it may hold a password, and url.Parse's error does.
@@ -29,8 +34,8 @@ func ParseURL(v string) (u *url.URL, wrong string) {
 	}
 	u, err := url.Parse(v)
 	switch {
-	case err != nil || u.Hostname() == "":
-		return nil, "is not an URL"
+	case err != nil || !host.MatchString(u.Host):
+		return nil, "is not a URL with the name or address of a host"
 	case u.User != nil:
 		return nil, "must not hold a user or a password"
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.Contains(v, "#"):

@@ -27,24 +27,34 @@ var variables = []struct{ name, needs string }{
 	{"ID_TOKEN", "CF_BUILD_ID"},       // Codefresh; the name alone says too little
 }
 
-// Elsewhere finds the ID token of a CI other than GitHub's kind: a known
-// variable first, then a known endpoint. The error is ErrNone, or says what is
-// missing.
-func Elsewhere(getenv func(string) string, audience string, client *wire.Client, p wire.Policy, mask func(secret.String)) (*Source, error) {
+// MissingError says which variables the CI did not set.
+type MissingError struct{ Names []string }
+
+func (e *MissingError) Error() string {
+	return strings.Join(e.Names, " and ") + " is not set"
+}
+
+// Find returns where ID tokens come from: the one that was given, a known
+// variable, a known endpoint. The error is ErrNone, a *MissingError, or says
+// what is wrong with the endpoint's URL.
+func Find(getenv func(string) string, given secret.String, audience string, client *wire.Client, p wire.Policy, hide func(...secret.String) error) (*Source, error) {
+	if !given.IsZero() {
+		return &Source{held: given, Where: "the input id-token", Fixed: true}, nil
+	}
 	for _, v := range variables {
+		if getenv("GITHUB_ACTIONS") == "true" {
+			break // there an earlier step can set any variable for the rest of the job
+		}
 		if token := strings.TrimSpace(getenv(v.name)); token != "" && (v.needs == "" || getenv(v.needs) != "") {
-			s := Given(secret.New(token))
-			mask(s.held)
-			s.Where = v.name
-			return s, nil
+			s := &Source{held: secret.New(token), Where: v.name, Fixed: true}
+			return s, hide(s.held)
 		}
 	}
 	e, err := endpoint(getenv, audience)
 	if err != nil {
 		return nil, err
 	}
-	mask(e.request.Bearer)
-	return &Source{mask: mask, Where: e.where, Fixed: e.fixed, fetch: func(ctx context.Context) (string, error) {
+	return &Source{hide: hide, Where: e.where, Fixed: e.fixed, fetch: func(ctx context.Context) (string, error) {
 		var token string
 		err := p.Retry(ctx, func() error {
 			var err error
@@ -52,7 +62,7 @@ func Elsewhere(getenv func(string) string, audience string, client *wire.Client,
 			return err
 		})
 		return token, err
-	}}, nil
+	}}, hide(e.request.Bearer)
 }
 
 // service is an endpoint that issues ID tokens.
@@ -60,12 +70,14 @@ type service struct {
 	where   string
 	fixed   bool
 	request wire.Request
-	field   string // of the JSON answer; "" where the answer is the token
+	field   string // of the JSON response; "" if the response is the token
 }
 
-// endpoint gives that of the CI which the environment is of.
+// endpoint returns that of the CI which the environment is of.
 func endpoint(getenv func(string) string, audience string) (*service, error) {
 	switch {
+	case getenv("GITHUB_ACTIONS") == "true":
+		return gitHub(getenv, audience)
 	case getenv("BUILDKITE_AGENT_ENDPOINT") != "":
 		return buildkite(getenv, audience)
 	case getenv("SYSTEM_OIDCREQUESTURI") != "":
@@ -74,6 +86,33 @@ func endpoint(getenv func(string) string, audience string) (*service, error) {
 		return cloudBuild(getenv, audience)
 	}
 	return nil, ErrNone
+}
+
+// gitHub is the endpoint that GitHub's runner, and Forgejo's, hands to a job.
+// Without an audience none is requested: the issuer's default is what a JFrog
+// provider without one accepts, and forcing another broke every user of
+// setup-jfrog-cli once (https://github.com/jfrog/setup-jfrog-cli/issues/270).
+// The bearer is also the job's ACTIONS_RUNTIME_TOKEN, with rights to caches and
+// artifacts.
+func gitHub(getenv func(string) string, audience string) (*service, error) {
+	const urlVariable, tokenVariable = "ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"
+	var missing []string
+	for _, name := range []string{urlVariable, tokenVariable} {
+		if strings.TrimSpace(getenv(name)) == "" {
+			missing = append(missing, name)
+		}
+	}
+	if missing != nil {
+		return nil, &MissingError{missing}
+	}
+	u, err := secureURL(urlVariable, getenv)
+	if err != nil {
+		return nil, err
+	}
+	if audience != "" { // the URL has a query of its own
+		u.RawQuery = strings.TrimPrefix(u.RawQuery+"&audience="+url.QueryEscape(audience), "&")
+	}
+	return &service{field: "value", request: wire.Request{Method: http.MethodGet, URL: u, Bearer: secret.New(getenv(tokenVariable))}}, nil
 }
 
 // buildkite is the agent's API, which buildkite-agent oidc request-token asks.
@@ -152,13 +191,13 @@ func (s *service) ask(ctx context.Context, client *wire.Client) (string, error) 
 		_, err = client.Do(ctx, s.request, &text)
 		token = strings.TrimSpace(string(text))
 	} else {
-		var answer map[string]any
-		_, err = client.Do(ctx, s.request, &answer)
-		token, _ = answer[s.field].(string)
+		var response map[string]any
+		_, err = client.Do(ctx, s.request, &response)
+		token, _ = response[s.field].(string)
 	}
 	if err == nil && token == "" {
 		u := s.request.URL
-		err = &wire.Error{Method: s.request.Method, Host: u.Host, Path: u.Path, Status: http.StatusOK, RetryAfter: -1, Err: ErrNoValue}
+		err = &wire.Error{Method: s.request.Method, Host: u.Host, Path: u.Path, Status: http.StatusOK, RetryAfter: -1, Err: errNoValue}
 	}
 	return token, err
 }

@@ -4,10 +4,14 @@
 package jfrog
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -21,10 +25,14 @@ const (
 	tokensPath   = "/access/api/v1/tokens"
 )
 
-// RevocableLife is the life from which JFrog lets a token be revoked although
-// nobody asked for that: revocable-expiry-threshold, 21,600 s unless the
-// platform's administrator changed it.
-const RevocableLife = 6 * time.Hour
+// RevocableLifetime is the lifetime from which JFrog lets a token be revoked
+// although nobody asked for that: revocable-expiry-threshold, 21,600 s unless
+// the platform's administrator changed it.
+const RevocableLifetime = 6 * time.Hour
+
+// StoredLifetime is the lifetime from which JFrog stores and lists a token that
+// cannot be revoked: persistent-expiry-threshold, 10,800 s.
+const StoredLifetime = 3 * time.Hour
 
 // Client speaks to one JFrog Platform.
 type Client struct {
@@ -33,26 +41,34 @@ type Client struct {
 	policy wire.Policy
 }
 
-// New gives a Client for the platform at base, an URL without /artifactory
+// New returns a Client for the platform at base, a URL without /artifactory
 // and /access.
 func New(w *wire.Client, base *url.URL, p wire.Policy) *Client {
-	if p.Notify == nil {
-		p.Notify = func(int, string, time.Duration) {}
-	}
-	return &Client{wire: w, base: base, policy: p}
+	return &Client{w, base, p}
 }
 
-// url gives an URL of the platform. Each element is escaped, dots included: a
-// token id comes from outside, and must not lead elsewhere.
+// Cleanup returns a Client whose requests are tried as often as the cleanup
+// allows, whatever the user's own limit is.
+func (c *Client) Cleanup() *Client {
+	copied := *c
+	copied.policy.MaxAttempts = wire.CleanupAttempts
+	return &copied
+}
+
+// retry runs one request of the kind op under the client's policy.
+func (c *Client) retry(ctx context.Context, op Op, do func() error) error {
+	p := c.policy
+	p.Request = string(op)
+	return p.Retry(ctx, do)
+}
+
+// url returns a URL of the platform. Each element is escaped: a token id comes
+// from outside, and must not lead elsewhere.
 func (c *Client) url(path string, elements ...string) *url.URL {
-	u := *c.base
-	u.Path += path
-	u.RawPath = u.EscapedPath()
-	for _, e := range elements {
-		u.Path += "/" + e
-		u.RawPath += "/" + strings.ReplaceAll(url.PathEscape(e), ".", "%2E")
+	for i, e := range elements {
+		elements[i] = url.PathEscape(e)
 	}
-	return &u
+	return c.base.JoinPath(append([]string{path}, elements...)...)
 }
 
 // Token is an access token as JFrog issued it.
@@ -61,95 +77,114 @@ type Token struct {
 	Reference secret.String
 	Refresh   secret.String
 	ID        string
-	Username  string // "" where JFrog gave none
+	Username  string // "" if JFrog returned none
 	Scope     string
-	Audience  string        // JFrog's services, separated by blanks; "" where the token does not tell
+	Audience  string        // JFrog's services, separated by blanks; "" if the token does not say
 	Expiry    time.Time     // by JFrog's clock; zero: never
-	Life      time.Duration // zero: for ever
-	Revocable bool          // as far as the token itself tells
+	Lifetime  time.Duration // zero: it never expires
+	Revocable bool          // as far as the token itself says
 	Exchanged bool          // came from an ID token, not from another token
 }
 
-// Secrets gives the token in all its kinds.
+// Secrets returns the token in all its kinds.
 func (t Token) Secrets() []secret.String {
-	var list []secret.String
-	for _, s := range []secret.String{t.Access, t.Reference, t.Refresh} {
-		if !s.IsZero() {
-			list = append(list, s)
+	return slices.DeleteFunc([]secret.String{t.Access, t.Reference, t.Refresh}, secret.String.IsZero)
+}
+
+// Hidden returns what a log has to hide of the token, base64(username:token)
+// included, as it stands in .npmrc and in Docker's configuration.
+func (t Token) Hidden() []secret.String {
+	list := t.Secrets()
+	for _, s := range t.Secrets() {
+		if t.Username != "" {
+			for _, form := range s.Basic(t.Username) {
+				list = append(list, secret.New(form))
+			}
 		}
 	}
 	return list
 }
 
-// issued is the answer of both endpoints that issue a token. No client of
-// JFrog's knows token_id in the answer of an exchange; it is read in case.
-type issued struct {
-	AccessToken    string `json:"access_token"`
-	TokenID        string `json:"token_id"`
-	Username       string `json:"username"`
-	Scope          string `json:"scope"`
-	ExpiresIn      *int64 `json:"expires_in"` // absent: never
-	ReferenceToken string `json:"reference_token"`
-	RefreshToken   string `json:"refresh_token"`
+// ReachesAccess reports whether the token may call JFrog Access, which
+// revoking and looking up take.
+func (t Token) ReachesAccess() bool { return t.Audience == "" || ReachesAccess(t.Audience) }
+
+// ReachesAccess reports whether a token for this audience may call Access.
+func ReachesAccess(audience string) bool {
+	for a := range strings.FieldsSeq(audience) {
+		if strings.HasPrefix(a, "*@") || strings.HasPrefix(a, "jfac@") {
+			return true
+		}
+	}
+	return false
 }
 
-var errNoAccessToken = errors.New("answer has no usable access_token")
+// maxToken bounds a token, in bytes: JFrog's have up to 4,000, and the state
+// is one variable of the post step, of which Windows takes 32 KiB.
+const maxToken = 8 << 10
+
+var errNoAccessToken = errors.New("response has no usable access_token")
 
 // issue posts a request for a token. The error is a *wire.Error.
 func (c *Client) issue(ctx context.Context, path string, bearer secret.String, body any, secrets ...secret.String) (Token, error) {
 	u := c.url(path)
-	var answer issued
+	var fields map[string]json.RawMessage
 	status, err := c.wire.Do(ctx, wire.Request{
 		Method: http.MethodPost, URL: u, Bearer: bearer, Body: body, Secrets: secrets, Mints: true,
-	}, &answer)
+	}, &fields)
 	if err != nil {
 		return Token{}, err
 	}
-	for _, s := range []string{answer.AccessToken, answer.ReferenceToken, answer.RefreshToken} {
-		if strings.ContainsFunc(s, secret.NotInToken) {
-			answer.AccessToken = ""
-		}
-	}
-	if answer.AccessToken == "" {
+	t := issued(fields, time.Now())
+	if t.Access.IsZero() {
 		return Token{}, &wire.Error{
-			Method: http.MethodPost, Host: u.Host, Path: u.Path, Status: status,
-			RetryAfter: -1, Unknown: true, Err: errNoAccessToken,
+			Method: http.MethodPost, Host: u.Host, Path: u.Path, Status: status, RetryAfter: -1, Sent: true, Err: errNoAccessToken,
 		}
 	}
-	return answer.token(time.Now()), nil
+	return t, nil
 }
 
-func (a issued) token(now time.Time) Token {
+// issued reads a response with a token. Whatever the other fields look like, a
+// token in it exists, and is held: expires_in may be a text, a token_id a
+// number. No client of JFrog's knows token_id in the response to an exchange;
+// it is read in case.
+func issued(fields map[string]json.RawMessage, now time.Time) Token {
+	text := func(name string) (s string) {
+		if json.Unmarshal(fields[name], &s) != nil {
+			return ""
+		}
+		return s
+	}
+	token := func(name string) secret.String {
+		s := text(name)
+		if len(s) > maxToken || strings.ContainsFunc(s, secret.NotInToken) {
+			return secret.String{}
+		}
+		return secret.New(s)
+	}
 	t := Token{
-		Access: secret.New(a.AccessToken), Reference: secret.New(a.ReferenceToken), Refresh: secret.New(a.RefreshToken),
-		ID: a.TokenID, Username: a.Username, Scope: a.Scope,
+		Access: token("access_token"), Reference: token("reference_token"), Refresh: token("refresh_token"),
+		ID: text("token_id"), Username: text("username"), Scope: text("scope"),
 	}
-	if a.ExpiresIn != nil && *a.ExpiresIn > 0 {
-		t.Life = time.Duration(min(*a.ExpiresIn, 100*365*24*3600)) * time.Second
-		t.Expiry = now.Add(t.Life).UTC().Truncate(time.Second)
+	seconds, _ := strconv.ParseFloat(strings.Trim(string(fields["expires_in"]), `" `), 64) // absent: never
+	if seconds >= 1 {
+		t.Lifetime = time.Duration(min(seconds, 100*365*24*3600)) * time.Second
+		t.Expiry = now.Add(t.Lifetime).UTC().Truncate(time.Second)
 	}
-	claims, err := jwt.Peek(a.AccessToken)
-	if err != nil {
-		t.Revocable = t.Life == 0 || t.Life >= RevocableLife
-		return t
-	}
+	claims, _ := jwt.Peek(t.Access.Reveal())                         // a reference token has none
 	if t.ID == "" || strings.ContainsFunc(t.ID, secret.NotInToken) { // a DELETE with it would end no token
-		t.ID = claims.String("jti")
+		t.ID = cmp.Or(claims.String("jti"), strings.Trim(string(fields["token_id"]), `"`))
 	}
-	if t.Username == "" {
-		t.Username = usernameOf(claims.String("sub"))
-	}
-	if t.Scope == "" {
-		t.Scope = claims.String("scp")
-	}
+	t.Username = cmp.Or(t.Username, usernameOf(claims.String("sub")))
+	t.Scope = cmp.Or(t.Scope, claims.String("scp"))
 	t.Audience = strings.Join(claims.Strings("aud"), " ")
 	if exp, iat := claims.Time("exp"), claims.Time("iat"); !exp.IsZero() {
 		t.Expiry = exp
 		if exp.After(iat) && !iat.IsZero() {
-			t.Life = exp.Sub(iat)
+			t.Lifetime = exp.Sub(iat)
 		}
 	}
-	t.Revocable = t.Life == 0 && t.Expiry.IsZero() || t.Life >= RevocableLife || askedRevocable(claims)
+	t.Revocable = t.Lifetime == 0 && t.Expiry.IsZero() || t.Lifetime >= RevocableLifetime || askedRevocable(claims)
 	return t
 }
 
@@ -159,7 +194,7 @@ func askedRevocable(c jwt.Claims) bool {
 	return strings.Contains(strings.ReplaceAll(c.String("ext"), " ", ""), `"revocable":"true"`)
 }
 
-// usernameOf gives the user of a token's subject: what follows the first
+// usernameOf returns the user of a token's subject: what follows the first
 // "/users/" (user names may hold a slash), else, for "jfrt@…", what follows
 // the last slash, else all of it: a group mapping without a user has the
 // subject <provider>/<mapping>, and Docker and npm want just that

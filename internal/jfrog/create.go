@@ -24,13 +24,14 @@ type CreateRequest struct {
 // Create makes a token with another one. The body is JSON: JFrog ignores
 // force_revocable in a form
 // (https://github.com/jfrog/vault-plugin-secrets-artifactory/issues/50). lost
-// counts the attempts that may have created a token that nobody got.
+// counts the attempts whose outcome is unknown.
 func (c *Client) Create(ctx context.Context, bearer secret.String, r CreateRequest) (t Token, lost int, err error) {
-	err = c.policy.Retry(ctx, func() error {
+	err = c.retry(ctx, OpCreate, func() error {
 		var err error
-		t, err = c.issue(ctx, tokensPath, bearer, r)
-		lost += unknown(err)
+		if t, err = c.issue(ctx, tokensPath, bearer, r); unknown(err) {
+			lost++
+		}
 		return err
 	})
-	return t, lost, err
+	return t, lost, refused(OpCreate, err)
 }

@@ -3,7 +3,6 @@ package jfrog
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"time"
 
@@ -29,10 +28,10 @@ type ExchangeRequest struct {
 }
 
 // IDTokens is where an exchange gets its ID tokens from. Each has more than a
-// minute to live when it is given.
+// minute to live when it is returned.
 type IDTokens interface {
 	Token(context.Context) (secret.String, error)
-	// Renew has the next Token fetch a new one; false where none can be had.
+	// Renew makes the next Token fetch a new one, and reports whether it can.
 	Renew() bool
 }
 
@@ -43,29 +42,12 @@ const skewWait = 2 * time.Second
 
 // Exchange trades an ID token for an access token (RFC 8693). It is sent
 // without Authorization: the ID token is the proof. lost counts the attempts
-// that may have issued a token that nobody got.
+// whose outcome is unknown.
 func (c *Client) Exchange(ctx context.Context, ids IDTokens, r ExchangeRequest) (t Token, lost int, err error) {
-	t, lost, err = c.exchange(ctx, ids, r)
-	var refused *wire.Error
-	// The path tells it from a 401 of the CI, for an ID token that there is not.
-	if errors.As(err, &refused) && refused.Status == http.StatusUnauthorized && refused.Path == c.url(exchangePath).Path && ids.Renew() {
-		c.policy.Notify(1, refused.Reason()+", once more with a fresh ID token", skewWait)
-		select {
-		case <-ctx.Done():
-			return Token{}, lost, fmt.Errorf("%w: %w", context.Cause(ctx), err)
-		case <-time.After(skewWait):
-		}
-		var more int
-		t, more, err = c.exchange(ctx, ids, r)
-		lost += more
-	}
-	return t, lost, err
-}
-
-func (c *Client) exchange(ctx context.Context, ids IDTokens, r ExchangeRequest) (t Token, lost int, err error) {
-	err = c.policy.Retry(ctx, func() error {
+	renewed, noIDToken := false, false
+	err = c.retry(ctx, OpExchange, func() error {
 		id, err := ids.Token(ctx)
-		if err != nil {
+		if noIDToken = err != nil; noIDToken {
 			return err
 		}
 		t, err = c.issue(ctx, exchangePath, secret.String{}, struct {
@@ -76,17 +58,18 @@ func (c *Client) exchange(ctx context.Context, ids IDTokens, r ExchangeRequest) 
 		}{
 			"urn:ietf:params:oauth:grant-type:token-exchange", "urn:ietf:params:oauth:token-type:id_token", id.Reveal(), r,
 		}, id)
-		lost += unknown(err)
+		if unknown(err) {
+			lost++
+		}
+		var e *wire.Error
+		if errors.As(err, &e) && e.Status == http.StatusUnauthorized && !renewed && ids.Renew() {
+			renewed, e.Again, e.RetryAfter = true, true, skewWait
+		}
 		return err
 	})
-	t.Exchanged = true
-	return t, lost, err
-}
-
-func unknown(err error) int {
-	var e *wire.Error
-	if errors.As(err, &e) && e.Unknown {
-		return 1
+	if noIDToken {
+		return Token{}, lost, err // the CI's fault, not JFrog's
 	}
-	return 0
+	t.Exchanged = true
+	return t, lost, refused(OpExchange, err)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,12 +19,12 @@ type Listed struct {
 	ID          string
 	Description string
 	Subject     string
-	Scope       string // "" where the platform does not give it
+	Scope       string // "" if the platform does not say
 	Issued      time.Time
 	Expiry      time.Time // zero: never
 }
 
-// maxList bounds a list in bytes: JFrog answers with all tokens at once, about
+// maxList bounds a list in bytes: JFrog returns all tokens at once, about
 // 300 bytes each.
 const maxList = 32 << 20
 
@@ -36,10 +37,10 @@ type listed struct {
 	Expiry      int64  `json:"expiry"`
 }
 
-// List gives the tokens whose description JFrog matches with the pattern,
-// which may end in '*'; all that the bearer may see where it is "".
+// List returns the tokens whose description JFrog matches with the pattern,
+// which may end in '*'; all that the bearer may see if it is "".
 func (c *Client) List(ctx context.Context, bearer secret.String, pattern string) ([]Listed, error) {
-	var answer struct {
+	var response struct {
 		Tokens []listed `json:"tokens"`
 	}
 	u := c.url(tokensPath)
@@ -47,15 +48,15 @@ func (c *Client) List(ctx context.Context, bearer secret.String, pattern string)
 		// JFrog's examples write a blank as %20.
 		u.RawQuery = strings.ReplaceAll(url.Values{"description": {pattern}}.Encode(), "+", "%20")
 	}
-	err := c.policy.Retry(ctx, func() error {
-		_, err := c.wire.Do(ctx, wire.Request{Method: http.MethodGet, URL: u, Bearer: bearer, MaxBody: maxList}, &answer)
+	err := c.retry(ctx, OpList, func() error {
+		_, err := c.wire.Do(ctx, wire.Request{Method: http.MethodGet, URL: u, Bearer: bearer, MaxBody: maxList}, &response)
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return nil, refused(OpList, err)
 	}
-	tokens := make([]Listed, len(answer.Tokens))
-	for i, t := range answer.Tokens {
+	tokens := make([]Listed, len(response.Tokens))
+	for i, t := range response.Tokens {
 		tokens[i] = Listed{ID: t.TokenID, Description: t.Description, Subject: t.Subject, Scope: t.Scope, Issued: epoch(t.IssuedAt), Expiry: epoch(t.Expiry)}
 	}
 	return tokens, nil
@@ -70,42 +71,37 @@ func epoch(s int64) time.Time {
 
 // errNoID: without its id, a credential could not be told from those that it
 // is to revoke.
-var errNoID = errors.New("answer has no token_id")
+var errNoID = errors.New("response has no token_id")
 
-// Me gives the id of the token that bearer is. A reference token does not show
+// Me returns the id of the token that bearer is. A reference token does not show
 // its own.
 func (c *Client) Me(ctx context.Context, bearer secret.String) (string, error) {
-	var answer listed
+	var response listed
 	u := c.url(tokensPath, "me")
-	err := c.policy.Retry(ctx, func() error {
-		status, err := c.wire.Do(ctx, wire.Request{Method: http.MethodGet, URL: u, Bearer: bearer}, &answer)
-		if err == nil && answer.TokenID == "" {
+	err := c.retry(ctx, OpList, func() error {
+		status, err := c.wire.Do(ctx, wire.Request{Method: http.MethodGet, URL: u, Bearer: bearer}, &response)
+		if err == nil && response.TokenID == "" {
 			err = &wire.Error{Method: http.MethodGet, Host: u.Host, Path: u.Path, Status: status, RetryAfter: -1, Err: errNoID}
 		}
 		return err
 	})
-	return answer.TokenID, err
+	return response.TokenID, refused(OpList, err)
 }
 
-// Strays finds the tokens with exactly this description, other than the one
-// to keep: those that an attempt left whose answer was lost. The mark in the
-// description is unique to one mint, so that none of them is a sibling job's.
-func (c *Client) Strays(ctx context.Context, bearer secret.String, description, keep string) ([]Held, error) {
-	tokens, err := c.List(ctx, bearer, description)
-	var strays []Held
-	for _, t := range tokens {
-		if t.Description == description && t.ID != keep && t.ID != "" { // an older server may ignore the query
-			strays = append(strays, t.Held(bearer))
-		}
+// Marked returns the tokens whose description carries the marker of a mint.
+// JFrog can only filter by how a description begins, and the platform may have
+// changed whitespace in it: the filter is its first plain word, the match is
+// the marker, which no other job's token has.
+func (c *Client) Marked(ctx context.Context, bearer secret.String, description, marker string) ([]Listed, error) {
+	word := description
+	if i := strings.IndexFunc(word, func(r rune) bool { return !strings.ContainsRune(plain, r) }); i >= 0 {
+		word = word[:i]
 	}
-	return strays, err
+	if word != "" {
+		word += "*"
+	}
+	tokens, err := c.List(ctx, bearer, word)
+	return slices.DeleteFunc(tokens, func(t Listed) bool { return t.ID == "" || !strings.Contains(t.Description, marker) }), err
 }
 
-// Held gives what revoking t with another token needs.
-func (t Listed) Held(bearer secret.String) Held {
-	h := Held{Bearer: bearer, ID: t.ID, Revocable: true}
-	if !t.Expiry.IsZero() {
-		h.Expires = time.Now().Add(t.Expiry.Sub(t.Issued)) // at the latest
-	}
-	return h
-}
+const plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."

@@ -17,18 +17,14 @@ import (
 	"net/http/httptrace"
 	"net/url"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/ephemeral-ci/jfrog-token/internal/secret"
 )
 
+// maxBody and maxHeader bound a response, in bytes.
 const (
-	// AttemptLimit bounds one attempt, from dialling to the last byte.
-	AttemptLimit = 20 * time.Second
-	// Grace is how long an attempt that may be minting runs on after an
-	// interruption. GitHub's runner kills 7.5 s + 2.5 s after SIGINT.
-	Grace = 5 * time.Second
-	// maxBody and maxHeader bound an answer, in bytes.
 	maxBody   = 256 << 10
 	maxHeader = 64 << 10
 )
@@ -44,22 +40,23 @@ type Options struct {
 // in a body, a header or a query.
 type Exchange struct {
 	Method, Path string
-	Status       int // 0: no answer
+	Status       int // 0: no response
 	Took         time.Duration
 }
 
 // Client sends requests under the rules of this package.
 type Client struct {
-	http    *http.Client
-	options Options
-	opened  atomic.Pointer[opened]
+	http      *http.Client
+	transport *http.Transport
+	options   Options
+	ahead     *ahead
 }
 
-// New gives a Client with a transport of its own. http.DefaultTransport is
+// New returns a Client with a transport of its own. http.DefaultTransport is
 // shared by whatever else is linked in, and is left alone (CVE-2024-28110).
 func New(o Options) *Client {
 	c := &Client{options: o}
-	transport := &http.Transport{
+	c.transport = &http.Transport{
 		Proxy: proxy,
 		OnProxyConnectResponse: func(_ context.Context, _ *url.URL, _ *http.Request, res *http.Response) error {
 			if res.StatusCode != http.StatusOK {
@@ -67,18 +64,18 @@ func New(o Options) *Client {
 			}
 			return nil
 		},
-		DialTLSContext:         c.dialTLS,
-		TLSClientConfig:        c.tlsConfig(""), // to hosts behind a proxy
+		DialContext:            (&net.Dialer{Timeout: 10 * time.Second, ControlContext: checkLoopback}).DialContext,
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: o.Roots},
 		TLSHandshakeTimeout:    10 * time.Second,
 		MaxResponseHeaderBytes: maxHeader,
 		DisableCompression:     true, // a body is counted as it comes
-		// A cleartext HTTP/2 fault costs more than HTTP/2 gives for three
+		// A cleartext HTTP/2 fault costs more than HTTP/2 gains for three
 		// requests: https://github.com/sigstore/cosign/issues/2991
 		Protocols: new(http.Protocols),
 	}
-	transport.Protocols.SetHTTP1(true)
+	c.transport.Protocols.SetHTTP1(true)
 	c.http = &http.Client{
-		Transport: limited{transport, o.UserAgent},
+		Transport: c,
 		// Go sends the body, and with it our ID token, to wherever a 307 or
 		// 308 points: https://github.com/golang/go/issues/79793
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -96,16 +93,24 @@ func Secure(u *url.URL) bool {
 	return u.Scheme == "http" && (u.Hostname() == "localhost" || ip != nil && ip.IsLoopback())
 }
 
-// HTTP gives the client for a library that builds its own requests.
-func (c *Client) HTTP() *http.Client { return c.http }
+// loopbackOnly is set in the context of a request over plain http: what
+// localhost resolves to may be another machine.
+type loopbackOnly struct{}
 
-func (c *Client) tlsConfig(host string) *tls.Config {
-	return &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: c.options.Roots, ServerName: host, NextProtos: []string{"http/1.1"}}
+var errNotLoopback = errors.New("http is for this machine alone, and the name resolves to another one")
+
+// checkLoopback sees the address that is dialed.
+func checkLoopback(ctx context.Context, _, address string, _ syscall.RawConn) error {
+	host, _, _ := net.SplitHostPort(address)
+	if ip := net.ParseIP(host); ctx.Value(loopbackOnly{}) != nil && (ip == nil || !ip.IsLoopback()) {
+		return errNotLoopback
+	}
+	return nil
 }
 
 // errProxyURL stands for the library's error, which quotes the proxy's URL
 // with its password.
-var errProxyURL = errors.New("HTTP_PROXY or HTTPS_PROXY is not an URL that can be used")
+var errProxyURL = errors.New("HTTP_PROXY or HTTPS_PROXY is not a URL that can be used")
 
 // MetadataHost is Google Cloud's, which is reached without a proxy or not at
 // all.
@@ -122,24 +127,27 @@ func proxy(r *http.Request) (*url.URL, error) {
 	return u, nil
 }
 
-// limited sets the User-Agent and bounds every body, for our own requests and
-// for those that a library makes.
-type limited struct {
-	next      http.RoundTripper
-	userAgent string
-}
-
-func (l limited) RoundTrip(r *http.Request) (*http.Response, error) {
-	r = r.Clone(r.Context())
-	r.Header.Set("User-Agent", l.userAgent)
-	res, err := l.next.RoundTrip(r)
+// RoundTrip implements http.RoundTripper. It sets the User-Agent, bounds the
+// body, and uses the connection that Connect made.
+func (c *Client) RoundTrip(r *http.Request) (*http.Response, error) {
+	ctx := r.Context()
+	if r.URL.Scheme == "http" && r.URL.Hostname() != MetadataHost {
+		ctx = context.WithValue(ctx, loopbackOnly{}, true)
+	}
+	r = r.Clone(ctx)
+	r.Header.Set("User-Agent", c.options.UserAgent)
+	var next http.RoundTripper = c.transport
+	if conn := c.ahead.take(r); conn != nil {
+		next = conn
+	}
+	res, err := next.RoundTrip(r)
 	if err != nil {
 		return nil, err
 	}
 	if _, err := res.Location(); err != nil {
 		res.Header.Del("Location") // the client would quote it whole
 	}
-	limit, ok := r.Context().Value(limitKey{}).(int)
+	limit, ok := ctx.Value(limitKey{}).(int)
 	if !ok {
 		limit = maxBody
 	}
@@ -151,7 +159,7 @@ type limitKey struct{}
 
 // errTooLarge is not io.EOF: a body that was cut by us must not be taken for
 // a whole one.
-var errTooLarge = errors.New("answer is larger than this program takes")
+var errTooLarge = errors.New("response is too large")
 
 type limitedBody struct {
 	io.ReadCloser
@@ -180,16 +188,15 @@ type Request struct {
 	// Scheme of Authorization; "" is Bearer.
 	Scheme string
 	Header http.Header // further fields
-	// MaxBody bounds the answer, in bytes; 0 is 256 KiB.
+	// MaxBody bounds the response, in bytes; 0 is 256 KiB.
 	MaxBody int
 	// Mints marks a request that makes something which has to be undone: it
-	// is finished, for Grace, even when ctx is cancelled, and an error tells
-	// whether its outcome is known.
+	// is finished, for Grace, even when ctx is canceled.
 	Mints bool
 }
 
-// Do sends a request once and decodes the JSON of a 200 into answer. That may
-// be nil, or a *[]byte for an answer that is no JSON. Every other status and
+// Do sends a request once and decodes the JSON of a 2xx into answer. That may
+// be nil, or a *[]byte for a response that is not JSON. Every other status and
 // every failure is an *Error.
 func (c *Client) Do(ctx context.Context, r Request, answer any) (status int, err error) {
 	fail := &Error{Method: r.Method, Host: r.URL.Host, Path: r.URL.Path, RetryAfter: -1}
@@ -208,7 +215,7 @@ func (c *Client) Do(ctx context.Context, r Request, answer any) (status int, err
 		ctx = context.WithValue(ctx, limitKey{}, r.MaxBody)
 	}
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		WroteRequest: func(i httptrace.WroteRequestInfo) { wrote.Store(i.Err == nil) },
+		WroteHeaders: func() { wrote.Store(true) }, // before the last byte leaves
 	})
 	req, err := http.NewRequestWithContext(ctx, r.Method, r.URL.String(), body)
 	if err != nil {
@@ -229,10 +236,13 @@ func (c *Client) Do(ctx context.Context, r Request, answer any) (status int, err
 
 	began := time.Now()
 	res, err := c.http.Do(req)
-	defer func() { c.Traced(Exchange{r.Method, r.URL.Path, fail.Status, time.Since(began)}) }()
+	defer func() {
+		if fail.Sent = wrote.Load(); c.options.Trace != nil {
+			c.options.Trace(Exchange{r.Method, r.URL.Path, fail.Status, time.Since(began)})
+		}
+	}()
 	if err != nil {
 		fail.Broken(ctx, err)
-		fail.Unknown = r.Mints && wrote.Load()
 		return 0, fail
 	}
 	defer res.Body.Close()
@@ -240,16 +250,10 @@ func (c *Client) Do(ctx context.Context, r Request, answer any) (status int, err
 	text, err := io.ReadAll(res.Body)
 	if err != nil {
 		fail.Broken(ctx, err)
-		fail.Unknown = r.Mints && (res.StatusCode < 300 || res.StatusCode >= 500)
 		return res.StatusCode, fail
 	}
 	if res.StatusCode < 200 || res.StatusCode > 299 {
 		fail.Refusal(res.StatusCode, res.Header, text, append(r.Secrets, r.Bearer)...)
-		// A 500 came after the row was saved (keboola/cli#601), and a gateway's
-		// 5xx says nothing of what is behind it. A 503 with Retry-After is a
-		// refusal to begin.
-		fail.Unknown = r.Mints && res.StatusCode >= 500 && res.StatusCode != http.StatusNotImplemented &&
-			(res.StatusCode != http.StatusServiceUnavailable || fail.RetryAfter < 0)
 		return res.StatusCode, fail
 	}
 	if answer == nil || res.StatusCode == http.StatusNoContent {
@@ -263,17 +267,9 @@ func (c *Client) Do(ctx context.Context, r Request, answer any) (status int, err
 		// The decoder's error quotes its input, which may hold a token.
 		fail.HTML = looksLikeHTML(text)
 		fail.Err = ErrNotJSON
-		fail.Unknown = r.Mints && !fail.HTML
 		return res.StatusCode, fail
 	}
 	return res.StatusCode, nil
-}
-
-// Traced reports an attempt that a library made with HTTP.
-func (c *Client) Traced(e Exchange) {
-	if c.options.Trace != nil {
-		c.options.Trace(e)
-	}
 }
 
 func (r Request) encode() (io.Reader, error) {
@@ -284,7 +280,7 @@ func (r Request) encode() (io.Reader, error) {
 	return bytes.NewReader(b), err
 }
 
-// attempt derives the context of one attempt. Cancelling ctx ends it at once,
+// attempt derives the context of one attempt. Canceling ctx ends it at once,
 // or, where the request mints, after Grace; ctx's deadline always does.
 func attempt(ctx context.Context, mints bool) (context.Context, context.CancelFunc) {
 	limit := time.Now().Add(AttemptLimit)

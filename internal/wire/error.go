@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -19,27 +20,29 @@ import (
 	"github.com/ephemeral-ci/jfrog-token/internal/secret"
 )
 
-// Error is why a request has no usable answer. Its text holds no body, no
+// Error is why a request has no usable response. Its text holds no body, no
 // header, no query and no secret; Code and Message are the other side's
-// words, cut, and still have to be made harmless before they are printed.
+// words, cut, and still have to be sanitized before they are printed.
 type Error struct {
 	Method, Host, Path string
-	Status             int           // 0: there was no answer
+	Status             int           // 0: there was no response
 	Code, Message      string        // from a JSON error body, or a short plain text
-	HTML               bool          // the answer was a page
+	JSON               bool          // the refusal was in one of the known JSON forms
+	HTML               bool          // the response was a page
 	Location           string        // host of a redirect
 	RetryAfter         time.Duration // below zero: not given
-	Unknown            bool          // what was to be minted may exist
-	Err                error         // why there is no usable answer
+	Again              bool          // another try is worth it whatever the status
+	Sent               bool          // the request may have reached the other side
+	Err                error         // why there is no usable response
 }
 
-// ErrNotJSON says that a whole answer of a good status could not be decoded.
-var ErrNotJSON = errors.New("answer is not the JSON that was expected")
+// ErrNotJSON says that a whole response with a good status could not be decoded.
+var ErrNotJSON = errors.New("response is not the expected JSON")
 
 var (
-	errAttemptLimit = errors.New("no answer in time")
-	errNotHTTP      = errors.New("what answers does not speak HTTP as it should")
-	errCut          = errors.New("the connection was closed before the whole answer came")
+	errAttemptLimit = errors.New("no response in time")
+	errNotHTTP      = errors.New("malformed HTTP response")
+	errCut          = errors.New("connection closed before the whole response arrived")
 )
 
 func (e *Error) Error() string {
@@ -56,7 +59,7 @@ func (e *Error) Error() string {
 	}
 	switch {
 	case e.HTML:
-		b.WriteString(" with a page of HTML")
+		b.WriteString(", got an HTML page instead of JSON")
 	case e.Err != nil:
 		fmt.Fprintf(&b, ", %v", e.Err)
 	}
@@ -82,21 +85,21 @@ func (e *Error) Reason() string {
 // ProxyError is a proxy's refusal to connect.
 type ProxyError struct{ Status int }
 
-func (e *ProxyError) Error() string { return fmt.Sprintf("proxy answered HTTP %d", e.Status) }
+func (e *ProxyError) Error() string { return fmt.Sprintf("proxy responded HTTP %d", e.Status) }
 
 // Retryable reports whether the same request may do better later: the
 // statuses 408, 425, 429, 500, 502, 503, 504, and connections that were
 // refused, broken or silent. Never certificates, host names that do not
-// exist, redirects, or answers that are whole but unusable.
+// exist, redirects, or responses that are whole but unusable.
 func (e *Error) Retryable() bool {
 	var proxy *ProxyError
 	if errors.As(e.Err, &proxy) {
 		return retryableStatus(proxy.Status)
 	}
 	if e.Err == nil {
-		return retryableStatus(e.Status)
+		return e.Again || retryableStatus(e.Status)
 	}
-	if IsCertificate(e.Err) || IsUnresolved(e.Err) || errors.Is(e.Err, ErrNotJSON) || errors.Is(e.Err, errTooLarge) {
+	if IsCertificate(e.Err) || IsUnresolved(e.Err) || errors.Is(e.Err, ErrNotJSON) || errors.Is(e.Err, errTooLarge) || errors.Is(e.Err, errNotLoopback) {
 		return false
 	}
 	var record tls.RecordHeaderError
@@ -179,7 +182,7 @@ func known(err error) bool {
 	var record tls.RecordHeaderError
 	var proxy *ProxyError
 	return errors.As(err, &network) || errors.As(err, &record) || errors.As(err, &proxy) || IsCertificate(err) ||
-		errors.Is(err, errTooLarge) || errors.Is(err, errProxyURL) || errors.Is(err, net.ErrClosed)
+		errors.Is(err, errTooLarge) || errors.Is(err, errProxyURL) || errors.Is(err, errNotLoopback) || errors.Is(err, net.ErrClosed)
 }
 
 // maxMessage bounds what is kept of the other side's words, in bytes.
@@ -200,15 +203,15 @@ func (e *Error) Refusal(status int, header http.Header, body []byte, secrets ...
 	if e.HTML = looksLikeHTML(body); e.HTML {
 		return
 	}
-	e.Code, e.Message = DecodeError(body, secrets...)
+	e.Code, e.Message, e.JSON = DecodeError(body, secrets...)
 }
 
 // DecodeError reads the error bodies that JFrog's services are known to send,
 // and those of CIs: {"errors":[{code|status, message, detail}]}, the flat
 // form of that, OAuth's {error, error_description}, {"error": text} and
-// {"message": text}; a plain text is taken as the message. Both values come
-// without the secrets, and cut.
-func DecodeError(body []byte, secrets ...secret.String) (code, message string) {
+// {"message": text}, which make known true; a plain text is taken as the
+// message. Both values come without the secrets, and cut.
+func DecodeError(body []byte, secrets ...secret.String) (code, message string, known bool) {
 	type entry struct {
 		Code, Message, Detail any
 		Status                any
@@ -221,36 +224,29 @@ func DecodeError(body []byte, secrets ...secret.String) (code, message string) {
 	}
 	if json.Unmarshal(body, &answer) != nil {
 		if !utf8.Valid(body) || bytes.ContainsAny(body, "{[<") {
-			return "", "" // a broken or foreign format: nothing a reader could use
+			return "", "", false // a broken or foreign format: nothing a reader could use
 		}
-		return "", cut(string(bytes.TrimSpace(body)), secrets)
+		return "", cut(string(bytes.TrimSpace(body)), secrets), false
 	}
 	e := answer.entry
 	if len(answer.Errors) > 0 {
 		e = answer.Errors[0]
 	}
-	code = first(text(e.Code), text(e.Error))
-	message = first(text(e.Message), text(e.ErrorDescription))
+	code = cmp.Or(text(e.Code), text(e.Error))
+	message = cmp.Or(text(e.Message), text(e.ErrorDescription))
 	if detail := text(e.Detail); detail != "" && detail != message {
 		message = strings.TrimSuffix(message, ".") + " (" + detail + ")"
 	}
 	if message == "" {
 		code, message = "", code
 	}
-	return cut(code, secrets), cut(message, secrets)
+	return cut(code, secrets), cut(message, secrets), message != ""
 }
 
-// text gives a JSON string; every other type counts as absent.
+// text returns a JSON string; every other type counts as absent.
 func text(v any) string {
 	s, _ := v.(string)
 	return strings.TrimSpace(s)
-}
-
-func first(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }
 
 func cut(s string, secrets []secret.String) string {

@@ -9,7 +9,7 @@ import (
 	"github.com/ephemeral-ci/jfrog-token/internal/runnertest"
 )
 
-func TestHarmless(t *testing.T) {
+func TestSanitize(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ name, in, want string }{
 		{"text", `Invalid audience: "x" (50% of 日本)`, `Invalid audience: "x" (50% of 日本)`},
@@ -36,7 +36,7 @@ func TestHarmless(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			if got := harmless(c.in); got != c.want {
+			if got := sanitize(c.in); got != c.want {
 				t.Errorf("expected %q to be %q", got, c.want)
 			}
 		})
@@ -45,14 +45,14 @@ func TestHarmless(t *testing.T) {
 
 // Property: whatever it was, it is one line that shows as it is, that no
 // runner obeys, and that stays the same.
-func FuzzHarmless(f *testing.F) {
+func FuzzSanitize(f *testing.F) {
 	for _, in := range []string{
 		"::error::x", " \t::add-mask::x", "##[group]x", "###[[x]", "a\r\n::b::c", "\u2028::x::y", "\u202e", "\xff\xfe", "\x1b[2J", ":\x00:x::y", "#\u200b#[x]y", "\u0085::x::y",
 	} {
 		f.Add(in)
 	}
 	f.Fuzz(func(t *testing.T, in string) {
-		got := harmless(in)
+		got := sanitize(in)
 		if !utf8.ValidString(got) {
 			t.Errorf("%q: expected %q to be %q", in, got, "UTF-8")
 		}
@@ -70,7 +70,7 @@ func FuzzHarmless(f *testing.F) {
 				t.Errorf("%q: expected %q to be %q", in, line, "no command, not "+name)
 			}
 		}
-		if again := harmless(got); again != got {
+		if again := sanitize(got); again != got {
 			t.Errorf("%q: expected %q to be %q", in, again, got)
 		}
 	})

@@ -1,4 +1,4 @@
-package app_test
+package cli_test
 
 import (
 	"bytes"
@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ephemeral-ci/jfrog-token/internal/app"
+	"github.com/ephemeral-ci/jfrog-token/internal/cli"
 )
 
 // fragile panics once, with a secret in what it panics with.
@@ -26,7 +26,7 @@ func (f *fragile) Write(p []byte) (int, error) {
 // A panic's value may hold anything, and its stack is of no use in a build log.
 func TestAPanicPrintsAFixedSentence(t *testing.T) {
 	var out fragile
-	code := app.Run(context.Background(), []string{"version"}, nil, &out)
+	code := cli.Run(context.Background(), []string{"version"}, nil, &out)
 	if code != 1 {
 		t.Errorf("expected %d to be %d", code, 1)
 	}
@@ -40,7 +40,7 @@ func TestAPanicPrintsAFixedSentence(t *testing.T) {
 func TestArgumentsAreNotRepeated(t *testing.T) {
 	for _, args := range [][]string{{"hunter2"}, {"mint", "hunter2"}} {
 		var out bytes.Buffer
-		if code := app.Run(context.Background(), args, nil, &out); code != 2 {
+		if code := cli.Run(context.Background(), args, nil, &out); code != 2 {
 			t.Errorf("expected %d to be %d", code, 2)
 		}
 		if strings.Contains(out.String(), "hunter2") {
@@ -51,7 +51,7 @@ func TestArgumentsAreNotRepeated(t *testing.T) {
 
 func TestHelpNamesEveryCommand(t *testing.T) {
 	var out bytes.Buffer
-	if code := app.Run(context.Background(), []string{"help"}, nil, &out); code != 0 {
+	if code := cli.Run(context.Background(), []string{"help"}, nil, &out); code != 0 {
 		t.Errorf("expected %d to be %d", code, 0)
 	}
 	for _, command := range []string{"mint", "revoke", "list", "sweep", "version", "help"} {

@@ -1,0 +1,22 @@
+//go:build !windows
+
+package ci
+
+import (
+	"io/fs"
+	"os"
+	"syscall"
+)
+
+// ownedAlone reports whether a directory is this user's, and nobody else may
+// write to it: who can, can replace a file that root sources later.
+func ownedAlone(info fs.FileInfo) bool {
+	s, ok := info.Sys().(*syscall.Stat_t)
+	return ok && int(s.Uid) == os.Geteuid() && info.Mode().Perm()&0o022 == 0
+}
+
+// lock takes a lock that ends with this process, and reports whether it could.
+// On a file system without locks it can.
+func lock(f *os.File) bool {
+	return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != syscall.EWOULDBLOCK
+}

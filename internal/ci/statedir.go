@@ -1,0 +1,218 @@
+package ci
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// stateDir holds one state file for each mint, <marker>.json. Two processes
+// never write the same file. The lock on it tells revoke that the mint is still
+// running: it ends with the process, however that ends.
+type stateDir struct {
+	path   string
+	marker string              // of this run's mint
+	locks  map[string]*os.File // that this process holds, by marker
+}
+
+// ignoreHead begins our .gitignore, which keeps what is in the state directory
+// out of commits, and out of images and archives that follow it: a credential
+// file in the workspace ended in both
+// (https://github.com/google-github-actions/auth/issues/298).
+const ignoreHead = "# Written by jfrog-token.\n"
+
+var stateFile = regexp.MustCompile(`^(jt-[A-Z2-7]{16})\.json$`)
+
+func (d *stateDir) file(marker string) string { return filepath.Join(d.path, marker+".json") }
+
+// tmp is where a file of this run is written before it is placed. It lies in
+// the directory that git ignores, and is known by the marker.
+func (d *stateDir) tmp(name string) string {
+	return filepath.Join(d.path, d.marker+"."+name+".tmp")
+}
+
+// make makes the directory, or takes one that is this user's alone.
+func (d *stateDir) make() error {
+	if err := noSymlink(d.path); err != nil {
+		return err
+	}
+	made := os.Mkdir(d.path, 0o700)
+	if made != nil && !errors.Is(made, fs.ErrExist) {
+		return plain(made)
+	}
+	info, err := os.Lstat(d.path)
+	switch {
+	case err != nil:
+		return plain(err)
+	case !info.IsDir():
+		return errNotDir
+	case !ownedAlone(info):
+		return errOthers
+	}
+	// In somebody's own directory a .gitignore would hide all that is in it.
+	entries, err := os.ReadDir(d.path)
+	if err != nil || made != nil && slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return !ours(e.Name()) }) {
+		return plain(err)
+	}
+	ignore := filepath.Join(d.path, ".gitignore")
+	if _, err := os.Lstat(ignore); err == nil {
+		return nil
+	}
+	f, err := writeNew(d.tmp("gitignore"), []byte(ignoreHead+"*\n"))
+	if err == nil {
+		err = errors.Join(f.Close(), place(f.Name(), ignore, ignoreHead))
+	}
+	return err
+}
+
+// ours reports whether a file in the state directory has one of our names.
+func ours(name string) bool {
+	return stateFile.MatchString(name) || strings.HasPrefix(name, "jt-") && strings.HasSuffix(name, ".tmp")
+}
+
+// Save implements lease.CI. A revoke beside us removes the directory if nothing
+// else is in it: then we make it again.
+func (d *stateDir) Save(marker string, state []byte) error {
+	d.marker = marker
+	var err error
+	for range 20 {
+		if err = d.save(state); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("save state: %w", err)
+	}
+	return nil
+}
+
+func (d *stateDir) save(state []byte) error {
+	if err := d.make(); err != nil {
+		return err
+	}
+	f, err := writeNew(d.tmp("json"), state)
+	if err != nil {
+		return err
+	}
+	lock(f) // before anybody can see the file
+	if err := place(f.Name(), d.file(d.marker), `{"written_by":"jfrog-token"`); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	d.keep(d.marker, f)
+	return nil
+}
+
+// keep holds a lock until the state changes, or this process ends.
+func (d *stateDir) keep(marker string, f *os.File) {
+	if old := d.locks[marker]; old != nil {
+		_ = old.Close()
+	}
+	if d.locks == nil {
+		d.locks = map[string]*os.File{}
+	}
+	d.locks[marker] = f
+}
+
+// Drop implements lease.CI.
+func (d *stateDir) Drop(marker string) error {
+	err := os.Remove(d.file(marker))
+	if f := d.locks[marker]; f != nil {
+		_ = f.Close()
+		delete(d.locks, marker)
+	}
+	left, _ := filepath.Glob(filepath.Join(d.path, marker+".*.tmp")) // of a process that was killed
+	for _, tmp := range left {
+		_ = os.Remove(tmp)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove state: %w", plain(err))
+	}
+	return nil
+}
+
+// Take reads a state and locks it. busy: its mint is still running, or another
+// revoke is at it.
+func (d *stateDir) Take(marker string) (state []byte, busy bool, err error) {
+	path := d.file(marker)
+	if err := noSymlink(path); err != nil {
+		return nil, false, err
+	}
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, true, nil // another revoke ended it
+	}
+	if err != nil {
+		return nil, false, plain(err)
+	}
+	locked, err := f.Stat()
+	if err == nil && lock(f) {
+		var now fs.FileInfo
+		if now, err = os.Lstat(path); err == nil && os.SameFile(now, locked) { // else it was replaced before the lock
+			d.marker = marker
+			d.keep(marker, f)
+			state, err = readOwn(path)
+			return state, false, err
+		}
+	}
+	return nil, true, f.Close()
+}
+
+// States implements Platform: the newest first.
+func (d *stateDir) States() ([]string, error) {
+	if err := noSymlink(d.path); err != nil {
+		return nil, fmt.Errorf("read state-dir: %w", err)
+	}
+	info, err := os.Lstat(d.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err == nil && !ownedAlone(info) {
+		err = errOthers
+	}
+	var entries []fs.DirEntry
+	if err == nil {
+		entries, err = os.ReadDir(d.path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read state-dir: %w", plain(err))
+	}
+	var markers []string
+	saved := map[string]int64{}
+	for _, e := range entries {
+		if m := stateFile.FindStringSubmatch(e.Name()); m != nil {
+			markers = append(markers, m[1])
+			if info, err := e.Info(); err == nil {
+				saved[m[1]] = info.ModTime().UnixNano()
+			}
+		}
+	}
+	slices.SortFunc(markers, func(a, b string) int { return cmp.Compare(saved[b], saved[a]) })
+	return markers, nil
+}
+
+// remove removes the directory if nothing is in it but our .gitignore and what
+// a process left that was killed before it saved anything.
+func (d *stateDir) remove() {
+	entries, _ := os.ReadDir(d.path)
+	for _, e := range entries {
+		marker, _, _ := strings.Cut(e.Name(), ".")
+		if _, err := os.Lstat(d.file(marker)); ours(e.Name()) && strings.HasSuffix(e.Name(), ".tmp") && errors.Is(err, fs.ErrNotExist) {
+			_ = os.Remove(filepath.Join(d.path, e.Name()))
+		}
+	}
+	ignore := filepath.Join(d.path, ".gitignore")
+	entries, _ = os.ReadDir(d.path)
+	if len(entries) > 1 || len(entries) == 1 && (entries[0].Name() != ".gitignore" || replaceable(ignore, ignoreHead) != nil) {
+		return
+	}
+	_ = os.Remove(ignore)
+	if err := os.Remove(d.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		_ = d.make() // a mint began meanwhile
+	}
+}

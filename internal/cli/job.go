@@ -1,0 +1,169 @@
+package cli
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"net/url"
+	"time"
+
+	"github.com/ephemeral-ci/jfrog-token/internal/config"
+	"github.com/ephemeral-ci/jfrog-token/internal/idtoken"
+	"github.com/ephemeral-ci/jfrog-token/internal/jfrog"
+	"github.com/ephemeral-ci/jfrog-token/internal/lease"
+	"github.com/ephemeral-ci/jfrog-token/internal/secret"
+	"github.com/ephemeral-ci/jfrog-token/internal/wire"
+)
+
+// job is a run of a command that needs a credential: what its inputs amount to,
+// its time, and the lease of what it makes.
+type job struct {
+	*run
+	cfg    *config.Config
+	wire   *wire.Client
+	jfrog  *jfrog.Client
+	time   *wire.Budget
+	lease  *lease.Lease // nil if no token is made
+	ids    *idtoken.Source
+	asked  jfrog.CreateRequest // the last that was sent
+	second bool                // the job's token is made with an exchanged one
+}
+
+// start reads every input, checks that the result can be handed on, opens the
+// lease, and masks the secrets among the inputs. Nothing is sent yet.
+func (r *run) start(ctx context.Context, command string) (*job, context.CancelFunc, error) {
+	cfg, err := config.Load(r.lookup, command)
+	if err != nil {
+		return nil, nil, err
+	}
+	b, stop := wire.NewBudget(ctx, cfg.Timeout)
+	j := &job{run: r, cfg: cfg, time: b, second: command == "mint" && cfg.Narrows()}
+	j.wire, j.jfrog = r.platform(cfg.URL, cfg.Roots, cfg.MaxAttempts)
+	if command == "mint" || cfg.OIDC() {
+		err = j.open()
+	}
+	if err == nil {
+		err = r.ci.Hide(cfg.AccessToken, cfg.IDToken)
+	}
+	if err != nil {
+		stop()
+		return nil, nil, err
+	}
+	j.sayStart()
+	return j, stop, nil
+}
+
+func (j *job) open() error {
+	if err := j.ci.Check(j.cfg.Summary); err != nil {
+		return err
+	}
+	j.dropExpired()
+	var err error
+	j.lease, err = lease.Open(j.ci, j.jfrog, j.time, lease.State{
+		URL: j.cfg.URL.String(), CACert: j.cfg.CACert, Revoke: j.cfg.Revoke, RevokeFailure: j.cfg.RevokeFailure,
+		Summary: j.cfg.Summary, EnvFile: j.ci.EnvFile(),
+	})
+	j.lease.Credential, j.lease.Report = j.cfg.AccessToken, j.sayEvent
+	return err
+}
+
+// dropExpired forgets the states of tokens that have expired: nobody else may
+// ever come back to a workspace that is kept.
+func (r *run) dropExpired() {
+	markers, _ := r.ci.States()
+	for _, m := range markers {
+		if text, busy, err := r.ci.Take(m); err == nil && !busy {
+			if s, err := lease.Decode(text); err == nil && s.Over() {
+				_ = r.ci.Drop(m)
+			}
+		}
+	}
+}
+
+// platform returns a client of the platform at u.
+func (r *run) platform(u *url.URL, roots *x509.CertPool, attempts int) (*wire.Client, *jfrog.Client) {
+	w := r.client(wire.Options{Roots: roots})
+	return w, jfrog.New(w, u, wire.Policy{MaxAttempts: attempts, Notify: r.sayRetry})
+}
+
+// bearer is the credential of list, sweep and revoke by id: the stored token,
+// or one that is exchanged for them and ends with them.
+func (j *job) bearer() (secret.String, error) {
+	if !j.cfg.OIDC() {
+		return j.cfg.AccessToken, nil
+	}
+	t, err := j.exchange()
+	return t.Access, err
+}
+
+// exchange gets an ID token from the CI and exchanges it.
+func (j *job) exchange() (jfrog.Token, error) {
+	j.wire.Connect(j.time.Work, j.cfg.URL) // while the ID token is fetched
+	var err error
+	if j.ids, err = idtoken.Find(j.getenv, j.cfg.IDToken, j.cfg.OIDCAudience, j.wire, j.policy(), j.ci.Hide); err != nil {
+		return jfrog.Token{}, fmt.Errorf("get ID token: %w", err)
+	}
+	j.sayIDToken()
+	run := j.ci.Run()
+	t, err := j.lease.Exchange(j.ids, jfrog.ExchangeRequest{
+		ProviderName: j.cfg.ProviderName, IdentityMappingName: j.cfg.IdentityMappingName,
+		ProjectKey: j.cfg.ProjectKey, ApplicationKey: j.cfg.ApplicationKey, Audience: j.cfg.OIDCAudience,
+		IncludeReferenceToken: j.cfg.IncludeReferenceToken && !j.second,
+		JobID:                 run.JobID, RunID: run.RunID, Repo: run.Repo, Revision: run.Revision, Branch: run.Branch,
+	})
+	return t, err
+}
+
+func (j *job) policy() wire.Policy {
+	return wire.Policy{MaxAttempts: j.cfg.MaxAttempts, Notify: j.sayRetry, Request: "get ID token"}
+}
+
+// defaultLifetime is asked for in stored mode: JFrog's own default is a year.
+const defaultLifetime = time.Hour
+
+// create makes the job's token with another one. What the inputs leave open is
+// what the exchanged token has, not JFrog's default of a year and of all that
+// the user may do.
+func (j *job) create(bearer secret.String, exchanged jfrog.Token) (jfrog.Token, error) {
+	lifetime := j.cfg.ExpiresIn
+	switch {
+	case lifetime == 0 && exchanged.Lifetime > 0:
+		lifetime = exchanged.Lifetime
+	case lifetime == 0:
+		lifetime = defaultLifetime
+	}
+	j.asked = jfrog.CreateRequest{
+		Username: j.cfg.Username, Scope: j.cfg.Scope, ExpiresIn: int64(lifetime / time.Second), Refreshable: j.cfg.Refreshable,
+		Description: j.description(), Audience: j.cfg.Audience, ProjectKey: j.cfg.ProjectKey,
+		IncludeReferenceToken: j.cfg.IncludeReferenceToken, ForceRevocable: j.cfg.ForceRevocable,
+	}
+	if j.asked.Scope == "" {
+		j.asked.Scope = exchanged.Scope
+	}
+	if j.asked.Audience == "" && exchanged.Audience != "*@*" { // which is JFrog's default
+		j.asked.Audience = exchanged.Audience
+	}
+	return j.lease.Create(bearer, j.asked)
+}
+
+// description is what JFrog shows of the token, with the marker of this mint at
+// its end.
+func (j *job) description() string {
+	d := []rune(j.cfg.Description)
+	if len(d) == 0 {
+		d = []rune(j.ci.Description())
+	}
+	return string(d[:min(len(d), config.MaxDescription-config.MarkerLength)]) + " " + j.lease.Marker()
+}
+
+// closed returns the error of a command that needed a credential, once what was
+// made for it has ended.
+func (j *job) closed(ctx context.Context, err error) error {
+	if j.lease != nil {
+		j.lease.TakeBack()
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx) // the retry lines said the rest
+	}
+	return j.explain(err)
+}

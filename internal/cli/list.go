@@ -1,0 +1,46 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+)
+
+// list prints the tokens that the credential may see.
+func (r *run) list(ctx context.Context) error {
+	j, stop, err := r.start(ctx, "list")
+	if err != nil {
+		return err
+	}
+	defer stop()
+	bearer, err := j.bearer()
+	if err != nil {
+		return j.closed(ctx, err)
+	}
+	tokens, err := j.jfrog.List(j.time.Work, bearer, pattern(j.cfg.DescriptionPrefix))
+	if err != nil {
+		return j.closed(ctx, err)
+	}
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "Description\tSubject\tToken ID\tIssued\tExpiry\tScope")
+	for _, t := range tokens {
+		if strings.HasPrefix(t.Description, j.cfg.DescriptionPrefix) { // an older platform may ignore the filter
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", cell(t.Description), cell(t.Subject), cell(t.ID), date(t.Issued), date(t.Expiry), cell(t.Scope))
+		}
+	}
+	_ = w.Flush() // to a strings.Builder
+	for line := range strings.Lines(b.String()) {
+		j.ci.Info(strings.TrimRight(line, " \n"))
+	}
+	return j.closed(ctx, nil)
+}
+
+// pattern is JFrog's for a prefix.
+func pattern(prefix string) string {
+	if prefix == "" {
+		return ""
+	}
+	return prefix + "*"
+}

@@ -1,0 +1,95 @@
+package cli
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/ephemeral-ci/jfrog-token/internal/ci"
+	"github.com/ephemeral-ci/jfrog-token/internal/jfrog"
+	"github.com/ephemeral-ci/jfrog-token/internal/secret"
+)
+
+// mint gets a token and hands it on. Whatever fails once a token may exist, the
+// lease takes it back.
+func (r *run) mint(ctx context.Context) error {
+	j, stop, err := r.start(ctx, "mint")
+	if err != nil {
+		return err
+	}
+	defer stop()
+	token, err := j.token()
+	if err == nil {
+		err = j.lease.HandOn(func() error { return j.handOn(token) })
+	}
+	if err == nil && j.second {
+		err = j.lease.Discard(token)
+	}
+	if err != nil || ctx.Err() != nil {
+		return j.closed(ctx, err)
+	}
+	j.sayToken(token)
+	return nil
+}
+
+// token gets the job's token: with the stored token, or an exchanged one, or
+// the exchanged one itself.
+func (j *job) token() (jfrog.Token, error) {
+	if !j.cfg.OIDC() {
+		return j.create(j.cfg.AccessToken, jfrog.Token{})
+	}
+	exchanged, err := j.exchange()
+	if err != nil || !j.second {
+		return exchanged, err
+	}
+	return j.create(exchanged.Access, exchanged)
+}
+
+// handOn sets the outputs and writes the job summary.
+func (j *job) handOn(t jfrog.Token) error {
+	if err := j.ci.Outputs(j.outputs(t)); err != nil {
+		return err
+	}
+	if !j.cfg.Summary {
+		return nil
+	}
+	return j.ci.Summary(j.summary(t))
+}
+
+// outputs are what the next steps get. What JFrog did not return is left out.
+func (j *job) outputs(t jfrog.Token) []ci.Output {
+	var list []ci.Output
+	set := func(name, value string) {
+		if value != "" {
+			list = append(list, ci.Output{Name: name, Value: value})
+		}
+	}
+	hidden := func(name string, s secret.String) {
+		if !s.IsZero() {
+			list = append(list, ci.Output{Name: name, Value: s.Reveal(), Secret: true})
+		}
+	}
+	hidden("token", t.Access)
+	set("username", t.Username)
+	set("token-id", t.ID)
+	if !t.Expiry.IsZero() {
+		set("expires-at", t.Expiry.Format(time.RFC3339))
+	}
+	if t.Lifetime > 0 {
+		set("expires-in", strconv.FormatInt(int64(t.Lifetime/time.Second), 10))
+	}
+	set("scope", t.Scope)
+	set("revocable", strconv.FormatBool(t.Revocable))
+	set("url", j.cfg.URL.String())
+	set("host", j.cfg.URL.Host)
+	if j.cfg.IncludeReferenceToken {
+		hidden("reference-token", t.Reference)
+	}
+	if j.cfg.Refreshable {
+		hidden("refresh-token", t.Refresh)
+	}
+	// The names that JFrog's set-up action uses.
+	hidden("oidc-token", t.Access)
+	set("oidc-user", t.Username)
+	return list
+}

@@ -1,0 +1,128 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/ephemeral-ci/jfrog-token/internal/config"
+	"github.com/ephemeral-ci/jfrog-token/internal/jfrog"
+	"github.com/ephemeral-ci/jfrog-token/internal/lease"
+	"github.com/ephemeral-ci/jfrog-token/internal/secret"
+	"github.com/ephemeral-ci/jfrog-token/internal/wire"
+)
+
+// errLeft is why revoke and sweep fail. What failed, and why, was said.
+var errLeft = errors.New("not every token was revoked")
+
+// revoke ends what mint of the same job saved, and the tokens that token-id
+// names.
+func (r *run) revoke(ctx context.Context) error {
+	if _, ok := r.lookup.Lookup("TOKEN_ID"); !ok {
+		return r.revokeSaved(ctx)
+	}
+	err := r.revokeNamed(ctx)
+	if markers, _ := r.ci.States(); len(markers) > 0 { // the job's own must not stay behind
+		err = errors.Join(err, r.revokeSaved(ctx))
+	}
+	return err
+}
+
+// revokeSaved reads what mint saved, never the inputs' URL. The newest state is
+// this job's, and gets most of the time.
+func (r *run) revokeSaved(ctx context.Context) error {
+	b, stop := wire.NewBudget(ctx, 0)
+	defer stop()
+	all, cancel := b.Cleanup()
+	defer cancel()
+	markers, err := r.ci.States()
+	found, running := false, false
+	for i, m := range markers {
+		text, busy, e := r.ci.Take(m)
+		s, invalid := lease.Decode(text)
+		switch {
+		case e != nil || invalid != nil && !busy:
+			err = errors.Join(err, e, invalid)
+		case s.EnvFile != r.ci.EnvFile():
+			r.sayOther(s)
+		case busy:
+			running = true
+		default:
+			found = true
+			part, cancel := wire.Share(all, len(markers)-i)
+			err = errors.Join(err, r.end(part, s))
+			cancel()
+		}
+	}
+	if !found && err == nil {
+		r.sayNothing()
+	}
+	err = errors.Join(err, r.ci.Clear(running))
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// end ends what one mint saved.
+func (r *run) end(ctx context.Context, s lease.State) error {
+	u, wrong := config.ParseURL(s.URL)
+	if wrong != "" {
+		if s.URL != "" {
+			return lease.ErrState
+		}
+		r.sayNothing() // main failed before it read its inputs
+		return r.ci.Drop(s.Marker)
+	}
+	roots, err := config.Roots(s.CACert)
+	if err != nil {
+		r.ci.Warning(fmt.Sprintf("ca-cert %v; trying the system's roots", err))
+	}
+	_, c := r.platform(u, roots, wire.CleanupAttempts)
+	l := lease.Resume(r.ci, c, s)
+	l.Credential = r.credential(s)
+	said := false
+	l.Report = func(e lease.Event) { said = true; r.sayRevoked(e, s) }
+	ok := l.Revoke(ctx)
+	if !said {
+		r.sayNothing()
+	}
+	if !ok && s.RevokeFailure == "fail" {
+		return errLeft
+	}
+	return nil
+}
+
+// credential is the stored token that mint used, if the CI hands it to this
+// step as well. On a runner the state is the runner's own, and so is its URL. A
+// state file lies in the workspace: there the token is sent to the URL of the
+// inputs alone.
+func (r *run) credential(s lease.State) secret.String {
+	token, u := config.Credential(r.lookup)
+	if !r.action && (u == nil || u.String() != s.URL) {
+		return secret.String{}
+	}
+	_ = r.ci.Hide(token)
+	return token
+}
+
+// revokeNamed revokes the tokens that the input token-id names.
+func (r *run) revokeNamed(ctx context.Context) error {
+	j, stop, err := r.start(ctx, "revoke")
+	if err != nil {
+		return err
+	}
+	defer stop()
+	bearer, err := j.bearer()
+	if err != nil {
+		return j.closed(ctx, err)
+	}
+	for _, id := range j.cfg.TokenIDs {
+		outcome, e := j.jfrog.Revoke(j.time.Work, bearer, jfrog.Target{ID: id, Revocable: true})
+		j.sayNamed(jfrog.Listed{ID: id}, outcome, e)
+		if outcome == jfrog.FailedRevoke {
+			err = errLeft
+		}
+	}
+	return j.closed(ctx, err)
+}

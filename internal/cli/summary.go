@@ -1,0 +1,47 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/ephemeral-ci/jfrog-token/internal/jfrog"
+)
+
+// summary is the row of the job summary, in Markdown. go-githubactions'
+// template would link html/template and keep the linker from dropping unused
+// methods: 1.7 MB.
+func (j *job) summary(t jfrog.Token) string {
+	issued, expiry, revocable, description := time.Now().UTC().Truncate(time.Second), "never", "no", j.asked.Description
+	if !t.Expiry.IsZero() {
+		if expiry = t.Expiry.Format(time.RFC3339); t.Lifetime > 0 {
+			issued = t.Expiry.Add(-t.Lifetime)
+		}
+	}
+	if t.Revocable {
+		revocable = "yes"
+	}
+	row := []string{description, t.Username, t.ID, issued.Format(time.RFC3339), expiry, t.Scope, revocable}
+	for i, cell := range row {
+		row[i] = markdown(j.ci.Clean(cell))
+	}
+	return fmt.Sprintf("### JFrog token for %s\n\n| Description | Subject | Token ID | Issued | Expiry | Scope | Revocable |\n|---|---|---|---|---|---|---|\n| %s |\n",
+		j.cfg.URL.Host, strings.Join(row, " | "))
+}
+
+// markdown writes text from outside so that it is text: neither Markdown nor
+// HTML, and within its cell. What is to be redacted must be gone by then.
+func markdown(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		switch {
+		case r < ' ' || r == 0x7f:
+			b.WriteByte(' ')
+		case strings.ContainsRune("\\`*_{}[]<>()#+!|~&\"'$:@", r):
+			fmt.Fprintf(&b, "&#%d;", r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}

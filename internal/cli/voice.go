@@ -1,0 +1,283 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ephemeral-ci/jfrog-token/internal/config"
+	"github.com/ephemeral-ci/jfrog-token/internal/jfrog"
+	"github.com/ephemeral-ci/jfrog-token/internal/lease"
+	"github.com/ephemeral-ci/jfrog-token/internal/wire"
+)
+
+// Every sentence that a person reads is in this file, in hint.go, or in the
+// error that it is about. The voice: lower case after the first word that names
+// a thing, no exclamation, what happened before what to do, times both absolute
+// and as a distance. What comes from outside is sanitized by the log.
+
+func (j *job) sayStart() {
+	credential := "a stored token"
+	if j.cfg.OIDC() {
+		credential = "an ID token for the provider " + j.cfg.ProviderName
+	}
+	j.ci.Info(fmt.Sprintf("jfrog-token %s: %s at %s", Version(), credential, j.cfg.URL))
+	warnings := j.cfg.Warnings
+	if j.cfg.Audience != "" && !jfrog.ReachesAccess(j.cfg.Audience) {
+		warnings = append(slices.Clone(warnings), "audience names neither *@* nor jfac@*: JFrog Access will not accept the token, so only its creator can revoke it")
+	}
+	for _, w := range warnings {
+		j.ci.Warning(w)
+	}
+}
+
+// sayIDToken says where the ID token comes from, if that is not the one way of
+// the CI, and that an audience cannot be requested there.
+func (j *job) sayIDToken() {
+	if j.ids.Where != "" {
+		j.ci.Info("ID token from " + j.ids.Where)
+	}
+	if j.cfg.OIDCAudience != "" && j.ids.Fixed && j.cfg.IDToken.IsZero() {
+		j.ci.Warning("oidc-audience has no effect: the audience of an ID token from " + j.ids.Where + " is fixed in the CI")
+	}
+}
+
+func (r *run) sayRetry(t wire.Retry) {
+	r.ci.Info(fmt.Sprintf("%s: attempt %d of %d failed: %s; retrying in %s", t.Request, t.Attempt, t.Of, t.Reason, span(t.Wait)))
+}
+
+func (r *run) sayExchange(e wire.Exchange) {
+	status := "no response"
+	if e.Status != 0 {
+		status = fmt.Sprintf("HTTP %d", e.Status)
+	}
+	r.ci.Info(fmt.Sprintf("debug: %s %s: %s in %s", e.Method, e.Path, status, e.Took.Round(time.Millisecond)))
+}
+
+func (j *job) sayToken(t jfrog.Token) {
+	revocable, expiry := "revocable", "never expires"
+	if !t.Revocable {
+		revocable = "not revocable"
+	}
+	if !t.Expiry.IsZero() {
+		expiry = fmt.Sprintf("expires %s (in %s)", t.Expiry.Format(time.RFC3339), span(t.Lifetime))
+	}
+	j.ci.Info(fmt.Sprintf("token %s for %s, scope %s, %s, %s", orNone(t.ID), orNone(t.Username), orNone(t.Scope), expiry, revocable))
+}
+
+// whyNot is the reason that goes with every "not revocable".
+const whyNot = "JFrog revokes a token that lives for less than 6 hours only if that was requested, by force-revocable or by self_revocable in the identity mapping"
+
+// sayEvent says what became of a token during mint, and of the credential of
+// list, sweep and revoke by id.
+func (j *job) sayEvent(e lease.Event) {
+	what := "token " + orNone(e.ID) + ", not handed on: "
+	switch e.Role {
+	case lease.Exchanged:
+		what = "exchanged token " + orNone(e.ID) + ", no longer needed: "
+	case lease.Orphan:
+		what = orphan(e)
+	}
+	switch {
+	case e.Outcome == lease.Unknown:
+		j.sayUnknown(e)
+	case e.Outcome == jfrog.FailedRevoke:
+		j.ci.Warning(what+outcome(e), "revoke tries again when the job ends; "+ends(e.Held)+".")
+	case e.Outcome == jfrog.CannotRevoke && e.Role == lease.Job:
+		j.ci.Warning(what + outcome(e) + ": " + whyNot)
+	default:
+		j.ci.Info(what + outcome(e))
+	}
+}
+
+// sayRevoked says what became of a token at the end of the job.
+func (r *run) sayRevoked(e lease.Event, s lease.State) {
+	if e.Outcome == lease.Unknown {
+		r.sayUnknown(e)
+		return
+	}
+	line := "token " + orNone(e.ID) + ": " + outcome(e)
+	if e.Role == lease.Orphan {
+		line = orphan(e) + outcome(e)
+	}
+	lines := []string{line}
+	switch {
+	case e.Outcome == jfrog.CannotRevoke && e.Role != lease.Orphan:
+		lines[0] += ": " + whyNot
+		r.ci.Info(lines[0])
+	case e.Outcome == jfrog.FailedRevoke && s.RevokeFailure == "fail":
+		r.ci.Error(append(lines, r.hint(e.Err, nil)...)...)
+	case e.Outcome == jfrog.FailedRevoke:
+		r.ci.Warning(append(lines, r.hint(e.Err, nil)...)...)
+	default:
+		r.ci.Info(line)
+	}
+	if s.Summary {
+		if err := r.ci.Summary("\n" + markdown(r.ci.Clean(lines[0])) + "\n"); err != nil {
+			r.ci.Warning(err.Error())
+		}
+	}
+}
+
+// sayUnknown names the token that may exist, so that a person can find it.
+func (r *run) sayUnknown(e lease.Event) {
+	if e.Role == lease.Exchanged {
+		lifetime := "as long as the identity mapping says"
+		if e.Lifetime > 0 {
+			lifetime = "at most " + span(e.Lifetime)
+		}
+		r.ci.Warning(fmt.Sprintf("the outcome of %s is unknown: JFrog may have issued as many tokens that nobody received; each lives %s", plural(e.Lost, "exchange", "exchanges"), lifetime))
+		return
+	}
+	r.ci.Warning("the outcome of a request is unknown, and JFrog may have made a token that nobody holds: "+e.Err.Error(),
+		fmt.Sprintf("If it exists, it has %q in its description, and expires by %s.", e.Marker, e.Until.Format(time.RFC3339)))
+}
+
+func orphan(e lease.Event) string { return "token " + e.ID + ", which nobody holds: " }
+
+// outcome is how every command says what became of a token.
+func outcome(e lease.Event) string {
+	switch e.Outcome {
+	case jfrog.HasExpired:
+		if e.Expires.IsZero() {
+			return "expired"
+		}
+		return "expired " + span(max(0, time.Since(e.Expires))) + " ago"
+	case jfrog.CannotRevoke:
+		return "not revocable, " + ends(e.Held)
+	case jfrog.FailedRevoke:
+		return "failed: " + e.Err.Error() + "; " + ends(e.Held)
+	}
+	return string(e.Outcome)
+}
+
+func (r *run) sayNothing() { r.ci.Info("nothing to revoke: no token is left") }
+
+func (r *run) sayOther(s lease.State) {
+	r.ci.Info("left for its own revoke: the token of another mint, with the env-file " + s.EnvFile)
+}
+
+func (j *job) saySwept(t jfrog.Listed, what string) {
+	line := "token " + cell(t.ID)
+	if t.Description != "" {
+		line += " (" + cell(t.Description) + "), issued " + date(t.Issued)
+	}
+	j.ci.Info(line + ": " + what)
+}
+
+func (j *job) sayNamed(t jfrog.Listed, outcome jfrog.Outcome, err error) {
+	what := string(outcome)
+	if err != nil {
+		what += ": " + err.Error()
+	}
+	j.saySwept(t, what)
+}
+
+func (j *job) saySweep(count map[jfrog.Outcome]int) {
+	if j.cfg.DryRun {
+		j.ci.Info(fmt.Sprintf("sweep, dry run: %s would be revoked", plural(count[jfrog.WasRevoked], "token", "tokens")))
+		return
+	}
+	j.ci.Info(fmt.Sprintf("sweep: %s revoked, %d already gone, %d not revocable, %d failed",
+		plural(count[jfrog.WasRevoked], "token", "tokens"), count[jfrog.AlreadyGone]+count[jfrog.HasExpired], count[jfrog.CannotRevoke], count[jfrog.FailedRevoke]))
+}
+
+// cell cuts a value from outside for a table.
+func cell(s string) string {
+	if r := []rune(s); len(r) > 120 {
+		return string(r[:119]) + "…"
+	}
+	return strings.NewReplacer("\t", " ", "\n", " ", "\v", " ", "\f", " ").Replace(s) // tabwriter's own
+}
+
+func date(t time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	return t.Format(time.RFC3339)
+}
+
+func ends(h lease.Held) string {
+	if h.Expires.IsZero() {
+		return "never expires"
+	}
+	return "expires in " + span(max(0, time.Until(h.Expires)))
+}
+
+// span writes a distance in time as short as its size makes sense.
+func span(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return d.Round(time.Millisecond).String()
+	case d < 10*time.Second:
+		return d.Round(100 * time.Millisecond).String()
+	}
+	s := d.Round(time.Second).String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "(none)"
+	}
+	return s
+}
+
+func plural(n int, one, more string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, more)
+}
+
+// sayError says why the program fails.
+func (r *run) sayError(err error) {
+	var input *config.Error
+	var explained *explained
+	switch {
+	case errors.As(err, &input) && len(input.Problems) > 1:
+		r.ci.Error(append([]string{fmt.Sprintf("%d inputs are wrong; nothing was sent", len(input.Problems))}, input.Problems...)...)
+	case errors.As(err, &input):
+		r.ci.Error("an input is wrong; nothing was sent", input.Problems[0])
+	case errors.As(err, &explained):
+		r.ci.Error(append([]string{err.Error()}, explained.hint...)...)
+	default:
+		r.ci.Error(err.Error())
+	}
+}
+
+func usage() string {
+	var b strings.Builder
+	b.WriteString("jfrog-token gives one CI job one JFrog access token that lives as long as the job.\n\nUsage: jfrog-token COMMAND\n\n")
+	for _, c := range commands() {
+		fmt.Fprintf(&b, "%-8s %s\n", c.name, c.help)
+	}
+	b.WriteString(`
+Without a command, the input command names it. Inputs are read from the
+environment: INPUT_<NAME> in the GitHub action, PLUGIN_<NAME> in Drone,
+Woodpecker and Harness, JFROG_TOKEN_<NAME> elsewhere.
+
+Inputs:
+`)
+	for _, i := range config.Inputs() {
+		fmt.Fprintf(&b, "  %s", i.Name)
+		if i.Default != "" {
+			fmt.Fprintf(&b, " (default %s)", i.Default)
+		}
+		fmt.Fprintf(&b, "\n      %s\n", i.Help)
+	}
+	b.WriteString(`
+Exit codes: 0 done; 1 JFrog, the CI or the network refused; 2 an input is
+wrong, and nothing was sent; 128 and the signal's number after SIGHUP, SIGINT,
+SIGQUIT and SIGTERM.
+`)
+	return b.String()
+}

@@ -1,0 +1,148 @@
+package jfrog
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/ephemeral-ci/jfrog-token/internal/wire"
+)
+
+// Op is what JFrog was asked to do.
+type Op string
+
+const (
+	OpExchange Op = "exchange ID token"
+	OpCreate   Op = "create token"
+	OpRevoke   Op = "revoke token"
+	OpList     Op = "list tokens"
+)
+
+// Kind is what JFrog's refusal means. It is found here alone: the outcome of a
+// revocation and every hint follow from it.
+type Kind int
+
+const (
+	Other           Kind = iota // not JFrog's refusal: the network, a gateway, an outage
+	Expired                     // the bearer has expired
+	Revoked                     // the bearer was revoked
+	Unauthenticated             // any other 401
+	Forbidden                   // the bearer may not do that
+	Invalid                     // a parameter is wrong
+	NotRevocable                // the token lives for less than the platform's threshold
+	NoToken                     // there is no such token
+	NoEndpoint                  // the platform is too old, or has no license for it
+	NoProvider                  // there is no such OIDC integration
+	NoMapping                   // the integration has no identity mapping of that name
+	NoMatch                     // no identity mapping matches, or the ID token was not accepted
+	WrongAudience               // the integration expects another audience
+	NoKeys                      // JFrog cannot read the issuer's keys
+	NoUser                      // the identity mapping names no user
+)
+
+// Error is a request that was not granted.
+type Error struct {
+	Op   Op
+	Kind Kind
+	Err  error
+}
+
+func (e *Error) Error() string { return string(e.Op) + ": " + e.Err.Error() }
+func (e *Error) Unwrap() error { return e.Err }
+
+// KindOf returns the kind of the refusal in err's tree.
+func KindOf(err error) Kind {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Kind
+	}
+	return Other
+}
+
+// refused wraps err with what was asked and what the refusal means.
+func refused(op Op, err error) error {
+	if err == nil {
+		return nil
+	}
+	var e *wire.Error
+	kind := Other
+	if errors.As(err, &e) && e.JSON {
+		kind = classify(op, e)
+	} else if e != nil && op != OpRevoke && !e.HTML && (e.Status == http.StatusNotFound || e.Status == http.StatusMethodNotAllowed) {
+		kind = NoEndpoint
+	}
+	return &Error{op, kind, err}
+}
+
+// classify reads JFrog's own words. They were seen in the reports that
+// docs/troubleshooting.md cites; where they change, the status still tells
+// whose fault it is.
+func classify(op Op, e *wire.Error) Kind {
+	says := func(words ...string) bool {
+		for _, w := range words {
+			if strings.Contains(strings.ToLower(e.Message), w) {
+				return true
+			}
+		}
+		return false
+	}
+	switch op {
+	case OpExchange:
+		switch {
+		case says("public key"):
+			return NoKeys
+		case says("invalid audience"):
+			return WrongAudience
+		case e.Status == http.StatusNotFound && says("mapping"):
+			return NoMapping
+		case e.Status == http.StatusNotFound && says("integration", "provider"):
+			return NoProvider
+		case e.Status == http.StatusBadRequest, e.Status == http.StatusUnauthorized, e.Status == http.StatusForbidden:
+			return NoMatch
+		}
+	case OpCreate:
+		if says("invalid formatted name") {
+			return NoUser
+		}
+	case OpRevoke:
+		switch {
+		case e.Status == http.StatusBadRequest && says("not revocable"):
+			return NotRevocable
+		case e.Status == http.StatusNotFound:
+			return NoToken
+		}
+	}
+	switch e.Status {
+	case http.StatusUnauthorized:
+		switch {
+		case says("expired"):
+			return Expired
+		case says("revoked"):
+			return Revoked
+		}
+		return Unauthenticated
+	case http.StatusForbidden:
+		return Forbidden
+	case http.StatusBadRequest:
+		return Invalid
+	case http.StatusNotFound, http.StatusMethodNotAllowed:
+		return NoEndpoint
+	}
+	return Other
+}
+
+// unknown reports whether a token may exist although the request for it
+// failed. Only JFrog's own refusal says that there is none: a 500 came after
+// the row was saved (https://github.com/keboola/cli/issues/601), and what a
+// gateway says is nothing about what is behind it.
+func unknown(err error) bool {
+	var e *wire.Error
+	if !errors.As(err, &e) || !e.Sent {
+		return false
+	}
+	switch e.Status {
+	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound:
+		return !e.JSON || e.Err != nil
+	}
+	return true
+}

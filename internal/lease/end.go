@@ -1,0 +1,193 @@
+package lease
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/ephemeral-ci/jfrog-token/internal/jfrog"
+	"github.com/ephemeral-ci/jfrog-token/internal/secret"
+	"github.com/ephemeral-ci/jfrog-token/internal/wire"
+)
+
+// Role is what a token was for.
+type Role int
+
+const (
+	Job       Role = iota // the job's own
+	Exchanged             // a means to the job's own
+	Orphan                // made by a request whose response was lost, or by a refresh
+)
+
+// Unknown is the outcome of a request that may have made a token which could
+// not be looked up.
+const Unknown jfrog.Outcome = "unknown"
+
+// Event is what became of a token.
+type Event struct {
+	Held
+	Role    Role
+	Outcome jfrog.Outcome
+	Err     error
+	// Of Unknown: how to find the token, and when it is over.
+	Marker string
+	Until  time.Time
+	Lost   int // exchanges
+}
+
+var (
+	errNoCredential = errors.New("no credential is left to look it up with")
+	errNoID         = errors.New("JFrog returned no token id, so that it could not be told from others")
+	errUnlisted     = errors.New("JFrog does not list a token that expires within 3 hours and is not revocable")
+	errNotYet       = errors.New("JFrog lists none yet, and may still be storing one")
+)
+
+// end revokes every token of the lease that is not the job's to keep, and what
+// may exist besides. It reports whether nothing failed.
+func (l *Lease) end(ctx context.Context) bool {
+	ok := true
+	switch l.state.Pending {
+	case pendingCreate:
+		ok = l.revokeOrphans(ctx)
+	case pendingExchange:
+		l.Report(Event{Role: Exchanged, Outcome: Unknown, Lost: 1})
+		l.state.Pending = ""
+	}
+	// The job's own comes last, and is revoked first: an exchanged token may
+	// have to do that.
+	for i := len(l.state.Tokens) - 1; i >= 0; i-- {
+		if h := l.state.Tokens[i]; !l.state.Revoke && h.HandedOn {
+			continue
+		}
+		if !l.revoke(ctx, i) {
+			ok = false
+			continue
+		}
+		l.state.Tokens = slices.Delete(l.state.Tokens, i, i+1)
+	}
+	if err := l.save(); err != nil {
+		l.Report(Event{Outcome: jfrog.FailedRevoke, Err: err})
+		return false
+	}
+	return ok
+}
+
+// revoke ends one token that is held, and reports whether that is settled.
+func (l *Lease) revoke(ctx context.Context, i int) bool {
+	h := l.state.Tokens[i]
+	e := Event{Held: h, Outcome: jfrog.HasExpired}
+	if h.Exchanged {
+		e.Role = Exchanged
+	}
+	if !h.expired() {
+		ctx, cancel := wire.Share(ctx, i+1)
+		defer cancel()
+		e.Outcome, e.Err = l.tryAll(ctx, h)
+	}
+	l.Report(e)
+	if h.Refreshable && e.Outcome == jfrog.AlreadyGone {
+		// Whoever used the refresh token has a successor: JFrog's CLI does so
+		// by itself.
+		l.state.Until = time.Now().Add(h.Lifetime).UTC().Truncate(time.Second)
+		l.revokeOrphans(ctx)
+	}
+	return e.Outcome != jfrog.FailedRevoke
+}
+
+// tryAll revokes a token with itself or, if it may not, with any other bearer:
+// an audience without Access keeps a token from revoking itself.
+func (l *Lease) tryAll(ctx context.Context, h Held) (outcome jfrog.Outcome, err error) {
+	outcome, err = jfrog.FailedRevoke, errNoCredential
+	self := h.Token.String
+	for i, b := range append([]secret.String{self}, l.bearers()...) {
+		if b.IsZero() || i > 0 && (b == self || h.ID == "") {
+			continue
+		}
+		outcome, err = l.jfrog.Cleanup().Revoke(ctx, b, jfrog.Target{ID: h.ID, Self: i == 0, Me: h.Exchanged, Revocable: h.Revocable})
+		if !refusesBearer(err) {
+			break
+		}
+	}
+	return outcome, err
+}
+
+func refusesBearer(err error) bool {
+	switch jfrog.KindOf(err) {
+	case jfrog.Unauthenticated, jfrog.Forbidden, jfrog.Expired, jfrog.Revoked:
+		return true
+	}
+	return false
+}
+
+// bearers returns who may look up and revoke, the best first.
+func (l *Lease) bearers() []secret.String {
+	var list []secret.String
+	for _, h := range slices.Backward(l.state.Tokens) {
+		if !h.Token.IsZero() && !h.expired() {
+			list = append(list, h.Token.String)
+		}
+	}
+	if !l.Credential.IsZero() {
+		list = append(list, l.Credential)
+	}
+	return list
+}
+
+// revokeOrphans looks up the tokens that carry the marker besides those that
+// are held, and revokes them. It reports whether it could.
+func (l *Lease) revokeOrphans(ctx context.Context) bool {
+	orphans, bearer, err := l.lookUp(ctx)
+	ok := err == nil
+	for i, t := range orphans {
+		part, cancel := wire.Share(ctx, len(orphans)-i+len(l.state.Tokens))
+		e := Event{Role: Orphan, Held: Held{ID: t.ID, Expires: t.Expiry}}
+		e.Outcome, e.Err = l.jfrog.Cleanup().Revoke(part, bearer, jfrog.Target{ID: t.ID, Revocable: true})
+		cancel()
+		l.Report(e)
+		ok = ok && e.Outcome != jfrog.FailedRevoke
+	}
+	switch {
+	case err != nil:
+	case len(orphans) >= max(1, l.lost):
+	case !l.state.Listed:
+		err = errUnlisted
+	case !l.again && !l.holdsCreated():
+		err = errNotYet
+	}
+	if err != nil {
+		l.Report(Event{Role: Orphan, Outcome: Unknown, Err: err, Marker: l.Marker(), Until: l.state.Until})
+	}
+	if ok && (l.again || len(orphans) >= max(1, l.lost) || !l.state.Listed) {
+		l.state.Pending = ""
+	}
+	return ok
+}
+
+// holdsCreated reports whether the lease has the token that it asked for: what
+// may exist besides is looked up once more in revoke.
+func (l *Lease) holdsCreated() bool {
+	return slices.ContainsFunc(l.state.Tokens, func(h Held) bool { return !h.Exchanged })
+}
+
+// lookUp returns the tokens that carry the marker and are not held, and the
+// bearer that saw them.
+func (l *Lease) lookUp(ctx context.Context) ([]jfrog.Listed, secret.String, error) {
+	held := map[string]bool{}
+	for _, h := range l.state.Tokens {
+		if held[h.ID] = true; h.ID == "" && !h.Exchanged {
+			return nil, secret.String{}, errNoID
+		}
+	}
+	err := errNoCredential
+	for _, b := range l.bearers() {
+		var found []jfrog.Listed
+		part, cancel := wire.Share(ctx, 1+len(l.state.Tokens))
+		found, err = l.jfrog.Cleanup().Marked(part, b, l.state.Description, l.Marker())
+		cancel()
+		if !refusesBearer(err) {
+			return slices.DeleteFunc(found, func(t jfrog.Listed) bool { return held[t.ID] }), b, err
+		}
+	}
+	return nil, secret.String{}, err
+}

@@ -1,0 +1,186 @@
+// Package lease owns the life of a token, from before the request that makes
+// it to its end. What it promises, whatever the command:
+//
+//   - Before each request that can make a token, what is needed to find that
+//     token is saved. A process that is killed leaves no token, or a state
+//     that names it.
+//   - A token is masked, then saved, then handed on.
+//   - Whatever fails once a token may exist revokes it, or leaves the state
+//     with which revoke will.
+//   - If the outcome of a request is unknown, the token that may exist is
+//     looked up by its marker and revoked, now and once more in revoke.
+//   - A state is dropped only when its token is revoked, gone, expired or not
+//     revocable.
+package lease
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"time"
+
+	"github.com/ephemeral-ci/jfrog-token/internal/jfrog"
+	"github.com/ephemeral-ci/jfrog-token/internal/secret"
+	"github.com/ephemeral-ci/jfrog-token/internal/wire"
+)
+
+// CI is what a lease needs of the CI.
+type CI interface {
+	// Hide masks secrets in the log from here on. The error says that the log
+	// cannot be written to, so that they may not be masked.
+	Hide(...secret.String) error
+	// Save keeps a state for revoke, in place of the one with the same marker.
+	Save(marker string, state []byte) error
+	// Drop forgets the state.
+	Drop(marker string) error
+	// Retract takes back what was handed on.
+	Retract() error
+}
+
+// Lease is the life of one token, and of those that are needed to get it.
+type Lease struct {
+	// Credential looks up and revokes if no token of the lease can; the zero
+	// String if there is none.
+	Credential secret.String
+	// Report is told what became of each token.
+	Report func(Event)
+
+	ci    CI
+	jfrog *jfrog.Client
+	time  *wire.Budget
+	state State
+	lost  int  // requests of this process whose outcome is unknown
+	again bool // revoke, which looks up for the last time
+}
+
+// Open begins a lease: it saves an empty state, so that revoke never reads one
+// that somebody else wrote, and before anything is sent.
+func Open(ci CI, c *jfrog.Client, b *wire.Budget, s State) (*Lease, error) {
+	s.WrittenBy, s.Marker = writtenBy, "jt-"+rand.Text()[:16]
+	l := &Lease{ci: ci, jfrog: c, time: b, state: s}
+	return l, ci.Save(s.Marker, s.encode())
+}
+
+// Resume takes up the lease that mint saved.
+func Resume(ci CI, c *jfrog.Client, s State) *Lease {
+	return &Lease{ci: ci, jfrog: c, state: s, again: true}
+}
+
+// Marker ends the description of a token, so that it can be told from those of
+// all other jobs.
+func (l *Lease) Marker() string { return "[" + l.state.Marker + "]" }
+
+// Exchange exchanges an ID token. The token of a lost response cannot be
+// looked up: JFrog takes no description with an exchange.
+func (l *Lease) Exchange(ids jfrog.IDTokens, r jfrog.ExchangeRequest) (jfrog.Token, error) {
+	l.state.Pending = pendingExchange
+	if err := l.save(); err != nil {
+		return jfrog.Token{}, err
+	}
+	t, lost, err := l.jfrog.Exchange(l.time.Work, ids, r)
+	l.state.Pending = ""
+	if lost > 0 {
+		l.Report(Event{Role: Exchanged, Outcome: Unknown, Lost: lost, Held: hold(t)})
+	}
+	if err == nil {
+		err = l.hold(t)
+	}
+	return t, err
+}
+
+// Create creates a token with another one, the bearer. If a response was lost,
+// it revokes what that attempt may have left.
+func (l *Lease) Create(bearer secret.String, r jfrog.CreateRequest) (jfrog.Token, error) {
+	lifetime := time.Duration(r.ExpiresIn) * time.Second
+	until, _ := l.time.Work.Deadline()
+	l.state.Pending, l.state.Until = pendingCreate, until.Add(lifetime).UTC().Truncate(time.Second)
+	l.state.Description, l.state.Listed = r.Description, r.ForceRevocable || r.Refreshable || r.IncludeReferenceToken || lifetime >= jfrog.StoredLifetime
+	if err := l.save(); err != nil {
+		return jfrog.Token{}, err
+	}
+	t, lost, err := l.jfrog.Create(l.time.Work, bearer, r)
+	if l.lost = lost; lost == 0 {
+		l.state.Pending = ""
+	}
+	if err != nil {
+		return jfrog.Token{}, err
+	}
+	if err := l.hold(t); err != nil || lost == 0 {
+		return t, err
+	}
+	ctx, cancel := l.time.Cleanup()
+	defer cancel()
+	l.revokeOrphans(ctx)
+	return t, l.save()
+}
+
+// hold masks a token and saves it: from here on, revoke ends it whatever
+// happens to this process.
+func (l *Lease) hold(t jfrog.Token) error {
+	l.state.Tokens = append(l.state.Tokens, hold(t))
+	return errors.Join(l.ci.Hide(t.Hidden()...), l.save())
+}
+
+// HandOn gives the last token to the job.
+func (l *Lease) HandOn(give func() error) error {
+	if err := context.Cause(l.time.Work); err != nil && errors.Is(l.time.Work.Err(), context.Canceled) {
+		return err
+	}
+	if err := give(); err != nil {
+		return err
+	}
+	l.state.Tokens[len(l.state.Tokens)-1].HandedOn = true
+	if l.state.Revoke {
+		return nil
+	}
+	return l.save()
+}
+
+// Discard revokes the exchanged token once another one is handed on, unless
+// that one will need it: a token for Artifactory alone cannot revoke itself.
+func (l *Lease) Discard(created jfrog.Token) error {
+	if created.ReachesAccess() {
+		ctx, cancel := l.time.Cleanup()
+		defer cancel()
+		if l.revoke(ctx, 0) {
+			l.state.Tokens = l.state.Tokens[1:]
+			if err := l.save(); err != nil {
+				return err
+			}
+		}
+	}
+	if errors.Is(l.time.Work.Err(), context.Canceled) {
+		return context.Cause(l.time.Work)
+	}
+	return nil
+}
+
+// TakeBack ends a lease whose token the job does not get.
+func (l *Lease) TakeBack() {
+	ctx, cancel := l.time.Cleanup()
+	defer cancel()
+	if err := l.ci.Retract(); err != nil {
+		l.Report(Event{Outcome: jfrog.FailedRevoke, Err: err})
+	}
+	for i := range l.state.Tokens {
+		l.state.Tokens[i].HandedOn = false
+	}
+	l.end(ctx)
+}
+
+// Revoke ends what mint saved, and reports whether nothing failed.
+func (l *Lease) Revoke(ctx context.Context) bool {
+	for _, h := range l.state.Tokens {
+		// A runner that forgets masks between two steps is not worth the risk.
+		_ = l.ci.Hide(h.Token.String)
+	}
+	return l.end(ctx)
+}
+
+// save keeps the state, or drops it once nothing is left to do.
+func (l *Lease) save() error {
+	if l.state.settled() {
+		return l.ci.Drop(l.state.Marker)
+	}
+	return l.ci.Save(l.state.Marker, l.state.encode())
+}

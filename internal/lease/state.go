@@ -1,0 +1,112 @@
+package lease
+
+import (
+	"encoding/json"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/ephemeral-ci/jfrog-token/internal/jfrog"
+	"github.com/ephemeral-ci/jfrog-token/internal/secret"
+)
+
+const (
+	writtenBy       = "jfrog-token"
+	pendingExchange = "exchange"
+	pendingCreate   = "create"
+)
+
+// State is what mint saves for revoke: all that it needs, so that revoke reads
+// no input that an earlier step could have changed.
+type State struct {
+	WrittenBy     string `json:"written_by"`
+	URL           string `json:"url"`
+	CACert        string `json:"ca_cert"`
+	Revoke        bool   `json:"revoke"`
+	RevokeFailure string `json:"revoke_failure"`
+	Summary       bool   `json:"summary"`
+	// EnvFile is where the token is handed on in a file, relative to the state
+	// directory: a revoke for another env file leaves this state alone.
+	EnvFile string `json:"env_file"`
+
+	Marker string `json:"marker"`
+	// Pending is "create" or "exchange" if such a request is under way, or its
+	// outcome is unknown.
+	Pending string `json:"pending"`
+	// Of the token that may exist: when it expires at the latest, how it is
+	// described, and whether JFrog lists it.
+	Until       time.Time `json:"until"`
+	Description string    `json:"description"`
+	Listed      bool      `json:"listed"`
+
+	Tokens []Held `json:"tokens"`
+}
+
+// Held is a token that is to be revoked.
+type Held struct {
+	Token written `json:"token"` // empty if the job's token outlives it: nothing secret is saved then
+	ID    string  `json:"token_id"`
+	// Expires is by this machine's clock, counted from the response: with a
+	// clock that is off, JFrog's own time would make a live token look expired
+	// (https://github.com/actions/create-github-app-token/issues/140).
+	Expires     time.Time     `json:"expires_at,omitzero"` // zero: never
+	Lifetime    time.Duration `json:"lifetime"`            // nanoseconds; zero: it never expires
+	Revocable   bool          `json:"revocable"`           // as far as the token itself says
+	Exchanged   bool          `json:"exchanged"`
+	HandedOn    bool          `json:"handed_on"`
+	Refreshable bool          `json:"refreshable"`
+}
+
+// written is a secret that is written down on purpose: here, and in the
+// outputs, nowhere else.
+type written struct{ secret.String }
+
+// MarshalText implements encoding.TextMarshaler.
+func (w written) MarshalText() ([]byte, error) { return []byte(w.Reveal()), nil }
+
+func hold(t jfrog.Token) Held {
+	h := Held{
+		Token: written{t.Access}, ID: t.ID, Expires: t.Expiry, Lifetime: t.Lifetime, Revocable: t.Revocable,
+		Exchanged: t.Exchanged, Refreshable: !t.Refresh.IsZero(),
+	}
+	if t.Lifetime > 0 {
+		h.Expires = time.Now().Add(t.Lifetime).UTC().Truncate(time.Second)
+	}
+	return h
+}
+
+func (h Held) expired() bool { return !h.Expires.IsZero() && !time.Now().Before(h.Expires) }
+
+func (s State) encode() []byte {
+	if !s.Revoke {
+		s.Tokens = slices.Clone(s.Tokens)
+		for i := range s.Tokens {
+			s.Tokens[i].Token = written{}
+		}
+	}
+	b, _ := json.Marshal(s) // strings, booleans and times always marshal
+	return b
+}
+
+// ErrState says that a state is not one that mint saved.
+var ErrState = errors.New("read state: not saved by jfrog-token")
+
+// Decode reads a state. The error is ErrState: the decoder's own may quote it.
+func Decode(text []byte) (State, error) {
+	var s State
+	if json.Unmarshal(text, &s) != nil || s.WrittenBy != writtenBy {
+		return State{}, ErrState
+	}
+	return s, nil
+}
+
+// settled reports whether nothing is left to revoke or to look up.
+func (s State) settled() bool {
+	return s.Pending == "" && !slices.ContainsFunc(s.Tokens, func(h Held) bool { return s.Revoke || !h.HandedOn })
+}
+
+// Over reports whether everything that the state names has expired.
+func (s State) Over() bool {
+	return !slices.ContainsFunc(s.Tokens, func(h Held) bool { return !h.expired() }) &&
+		(s.Pending != pendingCreate || !s.Until.IsZero() && time.Now().After(s.Until))
+}
