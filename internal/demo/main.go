@@ -15,8 +15,8 @@ import (
 	"runtime"
 	"strings"
 	"syscall"
-	"time"
 
+	"github.com/ephemeral-ci/jfrog-token/internal/e2e"
 	"github.com/ephemeral-ci/jfrog-token/internal/runnertest"
 )
 
@@ -46,51 +46,37 @@ func tour(ctx context.Context) error {
 	defer os.RemoveAll(dir)
 
 	say("1. A JFrog Platform and a CI, both on this machine")
-	s, err := start("")
-	if err != nil {
-		return err
+	o := options()
+	o.Dir, o.Action, o.Binary = dir, "action.yml", filepath.Join(dir, "jfrog-token")
+	if runtime.GOOS == "windows" {
+		o.Binary += ".exe"
 	}
-	defer s.close()
-	say("   %s knows the OIDC integration %q. Its one identity mapping lets jobs of the", s.platform.URL(), "github")
+	s, err := e2e.NewSite(o)
+	if err != nil {
+		return fmt.Errorf("%w (run the demo from the top of the repository)", err)
+	}
+	defer s.Close()
+	say("   %s knows the OIDC integration %q. Its one identity mapping lets jobs of the", s.Platform.URL(), "github")
 	say("   repository acme/app be the user ci-bot for 10 minutes. No secret is stored in the CI.")
 
 	say("\n2. The step, as it stands in a workflow")
-	with := map[string]string{"url": s.platform.URL(), "oidc-provider-name": "github"}
+	s.Step.With["oidc-provider-name"] = "github"
 	say("     - id: jfrog\n       uses: ephemeral-ci/jfrog-token@v1\n       with:")
-	say("         url: %s\n         oidc-provider-name: github", with["url"])
+	say("         url: %s\n         oidc-provider-name: github", s.Step.With["url"])
 
-	binary := filepath.Join(dir, "jfrog-token")
-	if runtime.GOOS == "windows" {
-		binary += ".exe"
-	}
-	build := exec.CommandContext(ctx, "go", "build", "-o", binary, "github.com/ephemeral-ci/jfrog-token")
+	build := exec.CommandContext(ctx, "go", "build", "-o", o.Binary, "github.com/ephemeral-ci/jfrog-token")
 	build.Stderr = os.Stderr
 	if err := build.Run(); err != nil {
 		return fmt.Errorf("build jfrog-token: %w", err)
 	}
-	action, err := os.ReadFile("action.yml")
-	if err != nil {
-		return fmt.Errorf("read action.yml: %w (run the demo from the top of the repository)", err)
-	}
-	parsed, err := runnertest.ParseAction(action)
-	if err != nil {
-		return fmt.Errorf("read action.yml: %w", err)
-	}
-	step := &runnertest.Step{Action: parsed, With: with}
-	runner := &runnertest.Runner{Dir: dir, Env: map[string]string{
-		"GITHUB_ACTIONS": "true", "GITHUB_SERVER_URL": "https://github.com", "GITHUB_REPOSITORY": "acme/app", "GITHUB_WORKFLOW": "Build",
-		"GITHUB_RUN_ID": "1", "GITHUB_RUN_NUMBER": "1", "GITHUB_RUN_ATTEMPT": "1", "GITHUB_JOB": "publish",
-		"ACTIONS_ID_TOKEN_REQUEST_URL": s.issuer.RequestURL(), "ACTIONS_ID_TOKEN_REQUEST_TOKEN": s.issuer.RequestToken(),
-		"SYSTEMROOT": os.Getenv("SYSTEMROOT"),
-	}}
 
 	say("\n3. Its log, as the runner shows it")
-	if err := show(runner.Command(step, binary).Run()); err != nil {
+	if err := show(s.Main().Run()); err != nil {
 		return err
 	}
-	token := step.Outputs["token"]
+	token := s.Step.Outputs["token"]
 	say("   The runner was told to hide the token before anything else could print it. `echo` of it shows:")
-	say("   | %s", runner.Mask("the token is "+token))
+	say("   | %s", s.Runner.Mask("the token is "+token))
 
 	say("\n4. A later step uses ${{ steps.jfrog.outputs.token }}")
 	first, err := use(s, token)
@@ -99,7 +85,7 @@ func tour(ctx context.Context) error {
 	}
 
 	say("\n5. The job ends: the post step, by itself")
-	if err := show(runner.Command(step, binary, "revoke").Run()); err != nil {
+	if err := show(s.Post().Run()); err != nil {
 		return err
 	}
 
@@ -108,8 +94,9 @@ func tour(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	alive := len(s.platform.Alive())
-	say("\nTokens that JFrog would still accept: %d. Requests in all: %d to the CI, %d to JFrog.", alive, countIDTokens(s), countTokens(s))
+	alive := len(s.Platform.Alive())
+	ci, jfrog := s.Sent()
+	say("\nTokens that JFrog would still accept: %d. Requests in all: %d to the CI, %d to JFrog.", alive, len(ci), len(jfrog))
 	if first != http.StatusOK || second != http.StatusUnauthorized || alive != 0 {
 		return fmt.Errorf("that is not what should have happened: %d, then %d, and %d tokens alive", first, second, alive)
 	}
@@ -135,39 +122,11 @@ func show(res *runnertest.Result, err error) error {
 }
 
 // use sends one request to Artifactory with the token.
-func use(s *site, token string) (int, error) {
-	const path = "/artifactory/api/system/version"
-	req, err := http.NewRequest(http.MethodGet, s.platform.URL()+path, nil)
+func use(s *e2e.Site, token string) (int, error) {
+	status, err := s.Use("", token)
 	if err != nil {
 		return 0, err
 	}
-	req.Header.Set("Authorization", "Bearer "+token)
-	client := &http.Client{Timeout: 10 * time.Second}
-	res, err := client.Do(req)
-	if err != nil {
-		return 0, err
-	}
-	defer res.Body.Close()
-	say("   GET %s: %s", path, res.Status)
-	return res.StatusCode, nil
-}
-
-func countIDTokens(s *site) int {
-	n := 0
-	for _, r := range s.issuer.Requests() {
-		if r.Path == "/idtoken" {
-			n++
-		}
-	}
-	return n
-}
-
-func countTokens(s *site) int {
-	n := 0
-	for _, r := range s.platform.Requests() {
-		if strings.HasPrefix(r.Path, "/access/") {
-			n++
-		}
-	}
-	return n
+	say("   GET %s: %d %s", e2e.VersionPath, status, http.StatusText(status))
+	return status, nil
 }

@@ -1,0 +1,157 @@
+package e2e
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/ephemeral-ci/jfrog-token/internal/config"
+	"github.com/ephemeral-ci/jfrog-token/internal/runnertest"
+)
+
+func readAction(t *testing.T) *runnertest.Action {
+	t.Helper()
+	text, err := os.ReadFile(action)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := runnertest.ParseAction(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parsed
+}
+
+// The inputs of action.yml are those that the program reads, word for word.
+func TestActionHasTheInputsOfTheProgram(t *testing.T) {
+	got := map[string]config.Input{}
+	for name, i := range readAction(t).Inputs {
+		if i.Required {
+			t.Errorf("%s is required: the runner does not enforce it, and the program says it better", name)
+		}
+		got[name] = config.Input{Name: name, Default: i.Default, Help: i.Description}
+	}
+	want := map[string]config.Input{}
+	for _, i := range config.Inputs() {
+		if !i.FilesOnly {
+			want[i.Name] = i
+		}
+	}
+	if !maps.Equal(got, want) {
+		for name := range want {
+			if got[name] != want[name] {
+				t.Errorf("expected %+v to be %+v", got[name], want[name])
+			}
+		}
+		for name := range got {
+			if _, ok := want[name]; !ok {
+				t.Errorf("%s is declared, and the program does not read it", name)
+			}
+		}
+	}
+}
+
+// rows gives the tables' rows that begin with a name in the README, each once.
+func rows(t *testing.T, pattern string) [][]string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return regexp.MustCompile(pattern).FindAllStringSubmatch(string(text), -1)
+}
+
+func TestReadmeHasTheInputsOfTheProgram(t *testing.T) {
+	var got []config.Input
+	for _, r := range rows(t, "(?m)^\\| `([a-z-]+)` \\| (?:`([^`]*)`)? *\\| (.*) \\|$") {
+		got = append(got, config.Input{Name: r[1], Default: r[2], Help: r[3]})
+	}
+	var want []config.Input
+	for _, i := range config.Inputs() {
+		i.FilesOnly = false // the text below the table says which
+		want = append(want, i)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("expected %+v to be %+v", got, want)
+	}
+}
+
+func TestReadmeHasTheOutputsOfTheAction(t *testing.T) {
+	got := map[string]string{}
+	for _, r := range rows(t, "(?m)^\\| `([a-z-]+)` \\| ([^|`]*) \\|$") {
+		got[r[1]] = r[2]
+	}
+	want := map[string]string{}
+	for name, o := range readAction(t).Outputs {
+		want[name] = o.Description
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("expected %v to be %v", got, want)
+	}
+}
+
+// Every input that a snippet of the documentation sets is one.
+func TestSnippetsSetInputsThatExist(t *testing.T) {
+	inputs := map[string]bool{}
+	for _, i := range config.Inputs() {
+		inputs[i.Name] = true
+	}
+	fence := regexp.MustCompile("(?s)```yaml\n(.*?)```")
+	variable := regexp.MustCompile(`\bJFROG_TOKEN_([A-Z_]+)=?:?`)
+	snippets := 0
+	for _, file := range []string{"README.md", "docs.md", "docs/ci.md", "docs/drone.md"} {
+		text, err := os.ReadFile(filepath.Join(root, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range variable.FindAllStringSubmatch(string(text), -1) {
+			name := strings.ToLower(strings.ReplaceAll(m[1], "_", "-"))
+			if name != "id" && name != "expires-at" && name != "" && !inputs[name] { // those two are of the env file
+				t.Errorf("%s: %s is no input", file, m[0])
+			}
+		}
+		for _, m := range fence.FindAllStringSubmatch(string(text), -1) {
+			var snippet any
+			if err := yaml.Unmarshal([]byte(m[1]), &snippet); err != nil {
+				t.Errorf("%s: %v in\n%s", file, err, m[1])
+			}
+			ourSettings(snippet, func(name string) {
+				snippets++
+				if !inputs[name] {
+					t.Errorf("%s: %s is no input", file, name)
+				}
+			})
+		}
+	}
+	if snippets < 20 {
+		t.Errorf("expected %d settings to be 20 or more: the snippets are not found", snippets)
+	}
+}
+
+// ourSettings calls each for the inputs of every step of ours within v.
+func ourSettings(v any, each func(string)) {
+	switch v := v.(type) {
+	case []any:
+		for _, e := range v {
+			ourSettings(e, each)
+		}
+	case map[string]any:
+		for _, where := range []struct{ names, inputs string }{{"uses", "with"}, {"image", "settings"}} {
+			name, _ := v[where.names].(string)
+			if with, ok := v[where.inputs].(map[string]any); ok && strings.Contains(name, "ephemeral-ci/jfrog-token") {
+				for input := range with {
+					each(input)
+				}
+			}
+		}
+		for _, e := range v {
+			ourSettings(e, each)
+		}
+	}
+}

@@ -1,0 +1,164 @@
+package e2e
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/joho/godotenv"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/ephemeral-ci/jfrog-token/internal/runnertest"
+)
+
+// naming is how a CI names the variable of an input.
+var naming = map[string]func(string) string{
+	// drone-runner-docker, engine/compiler/step.go: dashes stay
+	"drone": func(name string) string { return "PLUGIN_" + strings.ToUpper(name) },
+	// woodpecker, pipeline/frontend/yaml/compiler/settings/params.go
+	"woodpecker": func(name string) string {
+		return "PLUGIN_" + strings.NewReplacer("-", "_", ".", "_").Replace(strings.ToUpper(name))
+	},
+	"plain": func(name string) string {
+		return "JFROG_TOKEN_" + strings.ReplaceAll(strings.ToUpper(name), "-", "_")
+	},
+}
+
+// cmdPlatform leaves GitHub: "platform drone env.txt". The steps run in the
+// folder workspace.
+func cmdPlatform(ts *testscript.TestScript, _ bool, args []string) {
+	s := of(ts)
+	env, err := godotenv.Parse(strings.NewReader(os.Expand(ts.ReadFile(args[1]), s.named)))
+	ts.Check(err)
+	env["PATH"], env["SYSTEMROOT"] = os.Getenv("PATH"), os.Getenv("SYSTEMROOT")
+	s.Runner.Env = env
+	s.platformInput = naming[args[0]]
+	if s.platformInput == nil {
+		ts.Fatalf("no such naming: %s", args[0])
+	}
+	ts.Check(os.MkdirAll(filepath.Join(s.Dir, "workspace"), 0o755))
+}
+
+// cmdRun runs the binary as a step of such a CI: "run mint", with with.yml, or
+// "run mint other.yml".
+func cmdRun(ts *testscript.TestScript, neg bool, args []string) {
+	s := of(ts)
+	file := "with.yml"
+	if len(args) > 1 {
+		file = args[1]
+	}
+	env := maps.Clone(s.Runner.Env)
+	for name, value := range s.with(ts, file) {
+		if name == "ca-cert" && value == "ca.pem" {
+			value = filepath.Join(s.Dir, "ca.pem")
+		}
+		env[s.platformInput(name)] = value
+	}
+	if args[0] != "-" {
+		env[s.platformInput("command")] = args[0]
+	}
+	cmd := exec.Command(binary)
+	cmd.Dir = filepath.Join(s.Dir, "workspace")
+	for _, k := range slices.Sorted(maps.Keys(env)) {
+		cmd.Env = append(cmd.Env, k+"="+env[k])
+	}
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		ts.Check(err)
+	}
+	res := &runnertest.Result{Code: cmd.ProcessState.ExitCode(), Raw: out.String(), Log: out.String()}
+	if strings.Contains(res.Raw, "::add-mask::") {
+		ts.Fatalf("a mask is printed where nothing masks:\n%s", res.Raw)
+	}
+	s.finish(ts, neg, res)
+}
+
+// cmdSource reads the env file with a POSIX shell and with a dotenv reader,
+// which must agree, and takes what is in it for the outputs.
+func cmdSource(ts *testscript.TestScript, _ bool, args []string) {
+	s := of(ts)
+	path := ".jfrog-token/env"
+	if len(args) > 0 {
+		path = args[0]
+	}
+	file := filepath.Join(s.Dir, "workspace", path)
+	dotenv, err := godotenv.Read(file)
+	ts.Check(err)
+	s.checkOwnFile(ts, file)
+
+	shell := map[string]string{}
+	cmd := exec.Command("sh", "-c", `set -a; . "$0"; env -0`, file)
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
+	out, err := cmd.Output()
+	ts.Check(err)
+	for pair := range strings.SplitSeq(string(out), "\x00") {
+		if name, value, ok := strings.Cut(pair, "="); ok && strings.HasPrefix(name, "JF") {
+			shell[name] = value
+		}
+	}
+	if !maps.Equal(shell, dotenv) {
+		ts.Fatalf("expected a shell's %v to be a dotenv reader's %v", shell, dotenv)
+	}
+	s.Step.Outputs = map[string]string{
+		"token": dotenv["JF_ACCESS_TOKEN"], "username": dotenv["JF_USER"], "url": dotenv["JF_URL"], "token-id": dotenv["JFROG_TOKEN_ID"],
+	}
+	s.write(ts, "env", renderOutputs(dotenv))
+}
+
+// checkOwnFile compares a file's mode, and that of the state directory.
+func (s *scenario) checkOwnFile(ts *testscript.TestScript, file string) {
+	info, err := os.Stat(file)
+	ts.Check(err)
+	if info.Mode().Perm() != 0o600 {
+		ts.Fatalf("expected mode %v to be 0600", info.Mode())
+	}
+}
+
+// cmdMode compares a mode: "mode 0700 workspace/.jfrog-token".
+func cmdMode(ts *testscript.TestScript, _ bool, args []string) {
+	info, err := os.Lstat(ts.MkAbs(args[1]))
+	ts.Check(err)
+	if got := fmt.Sprintf("%04o", info.Mode().Perm()); got != args[0] {
+		ts.Fatalf("expected mode %s to be %s", got, args[0])
+	}
+}
+
+// cmdDotenv reads a file of Harness with a dotenv reader, for comparison.
+func cmdDotenv(ts *testscript.TestScript, _ bool, args []string) {
+	s := of(ts)
+	values, err := godotenv.Read(ts.MkAbs(args[0]))
+	ts.Check(err)
+	for line := range strings.Lines(ts.ReadFile(args[0])) {
+		if len(line) > 64<<10 {
+			ts.Fatalf("a line of %d bytes: Harness takes 64 KiB", len(line))
+		}
+	}
+	s.write(ts, args[1], renderOutputs(values))
+}
+
+// cmdNothingLeft checks that no file holds a secret, once all is over.
+func cmdNothingLeft(ts *testscript.TestScript, _ bool, _ []string) {
+	s := of(ts)
+	ts.Check(filepath.WalkDir(filepath.Join(s.Dir, "workspace"), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		for _, k := range s.secrets() {
+			if strings.Contains(string(text), k.Value) {
+				ts.Fatalf("%s is left in %s", k.Name, path)
+			}
+		}
+		return err
+	}))
+}

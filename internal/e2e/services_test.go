@@ -1,0 +1,69 @@
+package e2e
+
+import (
+	"encoding/json"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/ephemeral-ci/jfrog-token/internal/jfrogtest"
+)
+
+// The credentials of a job at its CI's own services.
+const (
+	buildkiteToken = "bkaj_t9vK2mQ7wX4cR8nZ1pL5"
+	azureToken     = "azdo_Y3hF6bN0sD8kJ2gV7qT4"
+)
+
+// cmdServices starts the endpoints at which Buildkite, Azure DevOps and Google
+// Cloud issue ID tokens, as their documentation describes them. ${BUILDKITE},
+// ${AZURE} and ${GCE} are where they are.
+func cmdServices(ts *testscript.TestScript, _ bool, _ []string) {
+	s := of(ts)
+	s.further = append(s.further, buildkiteToken, azureToken)
+	issue := func(audience string) string { return s.Issuer.Mint(audience, nil) }
+
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /v3/jobs/{job}/oidc/tokens", func(rw http.ResponseWriter, r *http.Request) {
+		var body struct{ Audience string }
+		if r.Header.Get("Authorization") != "Token "+buildkiteToken || json.NewDecoder(r.Body).Decode(&body) != nil || r.PathValue("job") != "018f-job" {
+			http.Error(rw, `{"message":"Unauthorized"}`, http.StatusUnauthorized)
+			return
+		}
+		_ = json.NewEncoder(rw).Encode(map[string]string{"token": issue(body.Audience)})
+	})
+	mux.HandleFunc("POST /azure/oidctoken", func(rw http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer "+azureToken || r.Header.Get("X-TFS-FedAuthRedirect") != "Suppress" || r.URL.Query().Get("api-version") != "7.1" {
+			http.Redirect(rw, r, "https://login.example/", http.StatusFound)
+			return
+		}
+		_ = json.NewEncoder(rw).Encode(map[string]string{"oidcToken": issue("api://AzureADTokenExchange")})
+	})
+	ca := jfrogtest.NewCA()
+	certificate := ca.Certificate([]string{"127.0.0.1"}, time.Time{}, time.Time{})
+	secure, err := jfrogtest.NewServer(mux, "", &certificate)
+	ts.Check(err)
+	ts.Defer(secure.Close)
+
+	pem, err := os.ReadFile(filepath.Join(s.Dir, "ca.pem"))
+	ts.Check(err)
+	ts.Check(os.WriteFile(filepath.Join(s.Dir, "ca.pem"), append(pem, ca.PEM()...), 0o600))
+
+	metadata, err := jfrogtest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Metadata-Flavor") != "Google" || r.URL.Path != "/computeMetadata/v1/instance/service-accounts/default/identity" {
+			http.Error(rw, "Missing Metadata-Flavor:Google header.", http.StatusForbidden)
+			return
+		}
+		_, _ = rw.Write([]byte(issue(r.URL.Query().Get("audience"))))
+	}), "", nil)
+	ts.Check(err)
+	ts.Defer(metadata.Close)
+
+	s.extra = map[string]string{
+		"BUILDKITE": secure.URL + "/v3", "AZURE": secure.URL + "/azure/oidctoken", "GCE": metadata.URL[len("http://"):],
+		"BUILDKITE_TOKEN": buildkiteToken, "AZURE_TOKEN": azureToken,
+	}
+}
