@@ -8,12 +8,14 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/rogpeppe/go-internal/txtar"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/ephemeral-ci/jfrog-token/internal/jfrogtest"
@@ -34,6 +36,30 @@ func TestScript(t *testing.T) {
 				RequireUniqueNames:  true,
 			})
 		})
+	}
+}
+
+// TestScenariosCompareRequests: what is sent is part of every scenario. Each ends by comparing it, or by proving that it is
+// nothing.
+func TestScenariosCompareRequests(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(root, "testdata", "*", "*.txtar"))
+	if err != nil || len(files) < 100 {
+		t.Fatalf("%d scenarios are found: %v", len(files), err)
+	}
+	runs := regexp.MustCompile(`(?m)^(\[[^]]*\] )?(! )?(main|post|run)\b.*\n`)
+	compares := regexp.MustCompile(`(?m)^(cmp requests golden\.requests|sent 0)$`)
+	for _, file := range files {
+		archive, err := txtar.ParseFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		script := archive.Comment
+		if all := runs.FindAllIndex(script, -1); len(all) > 0 {
+			script = script[all[len(all)-1][1]:]
+		}
+		if !compares.Match(script) {
+			t.Errorf("%s: after the last run of the binary, there is no \"cmp requests golden.requests\" and no \"sent 0\"", file)
+		}
 	}
 }
 
