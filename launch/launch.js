@@ -20,24 +20,29 @@ module.exports = function launch(args) {
   // On Windows it sends a console event, which reaches the child as well. There kill() would end the child before
   // it can clean up (https://nodejs.org/api/child_process.html#subprocesskillsignal), so Node only stays alive.
   let child;
-  for (const signal of windows ? ['SIGINT', 'SIGBREAK'] : ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+  for (const signal of windows ? ['SIGINT', 'SIGBREAK'] : ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT']) {
     process.on(signal, () => windows || child?.kill(signal));
   }
 
   try {
-    // spawnSync would block the handlers above. A shell would lose INPUT_* names with a dash: dash and busybox drop them.
-    child = spawn(verifiedBinary(), args, { stdio: 'inherit' });
+    // spawnSync would block the handlers above. A shell would lose INPUT_* names with a dash: dash and busybox do that.
+    // Nothing is ever written to the pipe on standard input. The system closes it when this process ends, even by
+    // SIGKILL, which no handler sees: its end tells the binary that nobody will read what it saves and outputs.
+    child = spawn(verifiedBinary(), args, { stdio: ['pipe', 'inherit', 'inherit'] });
   } catch (err) {
     return fail(err.message);
   }
+  // Without a handler, an error on the pipe would end Node and orphan the binary. There is no pipe if spawn ran out of
+  // file descriptors: https://github.com/nodejs/node/blob/v24.x/lib/internal/child_process.js
+  child.stdin?.on('error', () => {});
   child.on('error', (err) => fail(`${err.message}. The binary matches its digest but this machine does not start it: `
     + 'EACCES means that it lost its execute bit (check the action out with git, not from an archive) '
     + 'or lies on a disk mounted noexec.'));
   child.on('exit', (code, signal) => { process.exitCode = signal ? 128 + constants.signals[signal] : code; });
 };
 
-// The digest finds a checkout that is damaged, incomplete or of another release. It does not find somebody who can write
-// to the action's folder, before the check or between check and start: they can as well change SHA256SUMS or this file.
+// The digest finds a checkout that is damaged, incomplete or of another release. It cannot stop somebody who can write
+// to the action's directory, before or after the check: they can change SHA256SUMS or this file as well.
 function verifiedBinary() {
   if (!goos || !goarch) {
     throw new Error(`there is no jfrog-token for ${process.platform}/${process.arch}: `

@@ -1,5 +1,5 @@
 'use strict';
-// Each test makes an action's folder of its own: launch/ as it is here, and a dist/ whose "binary" is a script.
+// Each test makes an action's directory of its own: launch/ as it is here, and a dist/ whose "binary" is a script.
 
 const assert = require('node:assert/strict');
 const { spawn } = require('node:child_process');
@@ -63,10 +63,10 @@ async function refuses(started, ...parts) {
 
 const release = ['ephemeral-ci/jfrog-token@v1', "a release's commit SHA"];
 
-test('main passes no argument, post passes revoke', posix, async (t) => {
+test('main passes action main, post passes action post', posix, async (t) => {
   const a = action(t, script('console.log(JSON.stringify(process.argv.slice(2)))'));
-  assert.deepEqual(await start(a, 'main.js').done, { code: 0, signal: null, out: '[]\n' });
-  assert.deepEqual(await start(a, 'post.js').done, { code: 0, signal: null, out: '["revoke"]\n' });
+  assert.deepEqual(await start(a, 'main.js').done, { code: 0, signal: null, out: '["action","main"]\n' });
+  assert.deepEqual(await start(a, 'post.js').done, { code: 0, signal: null, out: '["action","post"]\n' });
 });
 
 test('the environment arrives as it is', posix, async (t) => {
@@ -81,20 +81,85 @@ test('the environment arrives as it is', posix, async (t) => {
   assert.deepEqual(JSON.parse(out), { ...process.env, ...env });
 });
 
-test('standard input, both outputs and the exit code pass through', posix, async (t) => {
-  const a = action(t, script('process.stdin.pipe(process.stderr); process.exitCode = 42'));
-  assert.deepEqual(await start(a, 'main.js', { stdin: 'hello' }).done, { code: 42, signal: null, out: 'hello' });
+test('both outputs and the exit code pass through', posix, async (t) => {
+  const a = action(t, script('process.stdout.write("out"); process.stderr.write("err"); process.exitCode = 42'));
+  const { code, out } = await start(a, 'main.js').done;
+  assert.equal(code, 42);
+  assert.ok(['outerr', 'errout'].includes(out), out);
 });
 
-// A Node with no argument runs what it reads. Homebrew's finds its libraries by its own place, so a copy does not start.
-test('a native executable starts', { skip: process.platform === 'darwin' && 'a copied Node may not start' }, async (t) => {
+// "node action main" runs action.js. Homebrew's Node finds its libraries relative to itself, so a copy does not start.
+const copies = { skip: process.platform === 'darwin' && 'a copied Node may not start' };
+test('a native executable starts', copies, async (t) => {
   const a = action(t, fs.readFileSync(process.execPath));
-  const stdin = 'console.log(process.env["INPUT_OIDC-PROVIDER-NAME"]); process.exitCode = 42';
-  const { code, out } = await start(a, 'main.js', { stdin, env: { 'INPUT_OIDC-PROVIDER-NAME': 'github' } }).done;
-  assert.deepEqual({ code, out }, { code: 42, out: 'github\n' });
+  fs.writeFileSync(path.join(a.dir, 'action.js'), `
+    console.log(process.argv[2], process.env['INPUT_OIDC-PROVIDER-NAME']);
+    process.exitCode = 42;`);
+  const { code, out } = await start(a, 'main.js', { env: { 'INPUT_OIDC-PROVIDER-NAME': 'github' } }).done;
+  assert.deepEqual({ code, out }, { code: 42, out: 'main github\n' });
 });
 
-for (const [signal, code] of [['SIGINT', 130], ['SIGTERM', 143], ['SIGHUP', 129]]) {
+// A script that prints what arrives on its standard input, and calls ended() at its end.
+const reader = (body) => script(`
+  const { writeFileSync } = require('node:fs');
+  process.stdin.on('data', (data) => console.log('read ' + data)).on('end', () => ended());
+  ${body}
+  console.log('ready');`);
+
+test('standard input is open and empty as long as the launcher lives', posix, async (t) => {
+  const a = action(t, reader(`
+    const ended = () => console.log('ended');
+    setTimeout(() => process.exit(), 500);`));
+  const child = start(a, 'main.js', { stdin: 'for the launcher' });
+  assert.deepEqual(await child.done, { code: 0, signal: null, out: 'ready\n' });
+});
+
+for (const file of ['main.js', 'post.js']) {
+  test(`${file}: standard input ends when the launcher is killed`, posix, async (t) => {
+    const a = action(t, reader(`
+      const ended = () => { writeFileSync('ended', ''); process.exit(); };
+      setTimeout(() => process.exit(), 10_000);`));
+    const child = start(a, file);
+    await child.prints('ready');
+    const killed = Date.now();
+    child.kill('SIGKILL');
+    assert.equal((await child.done).signal, 'SIGKILL'); // after the script too, which holds the same outputs
+    assert.ok(Date.now() - killed < 1000, `the script ran on for ${Date.now() - killed} ms`);
+    assert.ok(fs.existsSync(path.join(a.dir, 'ended')));
+  });
+}
+
+test('an error of the pipe does not end the launcher', posix, async (t) => {
+  const a = action(t, script('setTimeout(() => process.exit(3), 300)'));
+  const preload = path.join(a.dir, 'preload.js');
+  fs.writeFileSync(preload, `
+    const process = require('node:child_process');
+    const { spawn } = process;
+    process.spawn = (...args) => {
+      const child = spawn(...args);
+      setImmediate(() => child.stdin.emit('error', new Error('write EPIPE')));
+      return child;
+    };`);
+  const child = start(a, 'main.js', { node: ['--require', preload] });
+  assert.deepEqual(await child.done, { code: 3, signal: null, out: '' });
+});
+
+test('a binary that closes its standard input is awaited', posix, async (t) => {
+  const a = action(t, script('require("node:fs").closeSync(0); setTimeout(() => process.exit(3), 300)'));
+  assert.deepEqual(await start(a, 'main.js').done, { code: 3, signal: null, out: '' });
+});
+
+test('a process that the binary leaves behind with its standard input keeps nobody waiting', posix, async (t) => {
+  const a = action(t, script(`
+    const { spawn } = require('node:child_process');
+    spawn('sleep', ['5'], { stdio: ['inherit', 'ignore', 'ignore'], detached: true }).unref();
+    process.exit(3);`));
+  const began = Date.now();
+  assert.deepEqual(await start(a, 'main.js').done, { code: 3, signal: null, out: '' });
+  assert.ok(Date.now() - began < 3000, `${Date.now() - began} ms`);
+});
+
+for (const [signal, code] of [['SIGINT', 130], ['SIGTERM', 143], ['SIGHUP', 129], ['SIGQUIT', 131]]) {
   test(`${signal} reaches the binary, and its clean-up is awaited`, posix, async (t) => {
     const a = action(t, script(`
       process.on('${signal}', () => setTimeout(() => { console.log('revoked'); process.exit(${code}); }, 300));
@@ -121,7 +186,7 @@ test('a second signal reaches the binary too', posix, async (t) => {
   assert.equal((await child.done).code, 143);
 });
 
-for (const [signal, code] of [['SIGKILL', 137], ['SIGTERM', 143]]) {
+for (const [signal, code] of [['SIGKILL', 137], ['SIGTERM', 143], ['SIGQUIT', 131], ['SIGABRT', 134]]) {
   test(`a binary that dies of ${signal} is exit code ${code}`, posix, async (t) => {
     const a = action(t, script(`process.kill(process.pid, '${signal}'); setTimeout(() => {}, 10_000)`));
     assert.deepEqual(await start(a, 'main.js').done, { code, signal: null, out: '' });

@@ -1,2 +1,2 @@
 'use strict';
-require('./launch.js')([]); // the binary reads its command from the input of that name
+require('./launch.js')(['action', 'main']);

@@ -1,2 +1,2 @@
 'use strict';
-require('./launch.js')(['revoke']);
+require('./launch.js')(['action', 'post']);
