@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 	if runtime.GOOS == "windows" {
 		binary += ".exe"
 	}
-	args := []string{"build", "-o", binary, "-tags", "nethttpomithttp2", "-ldflags", "-X " + module + "/internal/app.version=v0.0.0-test"}
+	args := []string{"build", "-o", binary, "-tags", "nethttpomithttp2", "-ldflags", "-X " + module + "/internal/cli.version=v0.0.0-test"}
 	if raceEnabled {
 		args = append(args, "-race")
 	}

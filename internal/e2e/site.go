@@ -20,8 +20,8 @@ import (
 
 // The arguments that the action's launcher passes to the binary, in the main step and in the post step.
 var (
-	mainArgs []string
-	postArgs = []string{"revoke"}
+	mainArgs = []string{"action", "main"}
+	postArgs = []string{"action", "post"}
 )
 
 // Options describes a Site.
