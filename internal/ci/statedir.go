@@ -133,6 +133,7 @@ func (d *stateDir) Drop(marker string) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove state: %w", plain(err))
 	}
+	d.remove()
 	return nil
 }
 

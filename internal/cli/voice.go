@@ -148,9 +148,19 @@ func outcome(e lease.Event) string {
 	case jfrog.CannotRevoke:
 		return "not revocable, " + ends(e.Held)
 	case jfrog.FailedRevoke:
-		return "failed: " + e.Err.Error() + "; " + ends(e.Held)
+		return "failed: " + cause(e.Err) + "; " + ends(e.Held)
 	}
 	return string(e.Outcome)
+}
+
+// cause is the text of an error without what was being done, where the line
+// says that already.
+func cause(err error) string {
+	var e *jfrog.Error
+	if errors.As(err, &e) {
+		err = e.Err
+	}
+	return err.Error()
 }
 
 func (r *run) sayNothing() { r.ci.Info("nothing to revoke: no token is left") }
@@ -170,7 +180,7 @@ func (j *job) saySwept(t jfrog.Listed, what string) {
 func (j *job) sayNamed(t jfrog.Listed, outcome jfrog.Outcome, err error) {
 	what := string(outcome)
 	if err != nil {
-		what += ": " + err.Error()
+		what += ": " + cause(err)
 	}
 	j.saySwept(t, what)
 }

@@ -126,7 +126,12 @@ func (s *scenario) checkOwnFile(ts *testscript.TestScript, file string) {
 
 // cmdMode compares a mode: "mode 0700 workspace/.jfrog-token".
 func cmdMode(ts *testscript.TestScript, _ bool, args []string) {
-	info, err := os.Lstat(ts.MkAbs(args[1]))
+	found, err := filepath.Glob(ts.MkAbs(args[1]))
+	ts.Check(err)
+	if len(found) != 1 {
+		ts.Fatalf("expected one file to match %s: %v", args[1], found)
+	}
+	info, err := os.Lstat(found[0])
 	ts.Check(err)
 	if got := fmt.Sprintf("%04o", info.Mode().Perm()); got != args[0] {
 		ts.Fatalf("expected mode %s to be %s", got, args[0])

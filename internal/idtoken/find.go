@@ -31,7 +31,7 @@ var variables = []struct{ name, needs string }{
 type MissingError struct{ Names []string }
 
 func (e *MissingError) Error() string {
-	return strings.Join(e.Names, " and ") + " is not set"
+	return "not set: " + strings.Join(e.Names, ", ")
 }
 
 // Find returns where ID tokens come from: the one that was given, a known

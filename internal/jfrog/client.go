@@ -65,10 +65,14 @@ func (c *Client) retry(ctx context.Context, op Op, do func() error) error {
 // url returns a URL of the platform. Each element is escaped: a token id comes
 // from outside, and must not lead elsewhere.
 func (c *Client) url(path string, elements ...string) *url.URL {
-	for i, e := range elements {
-		elements[i] = url.PathEscape(e)
+	u := *c.base
+	u.Path += path
+	u.RawPath = u.EscapedPath()
+	for _, e := range elements {
+		u.Path += "/" + e
+		u.RawPath += "/" + url.PathEscape(e)
 	}
-	return c.base.JoinPath(append([]string{path}, elements...)...)
+	return &u
 }
 
 // Token is an access token as JFrog issued it.

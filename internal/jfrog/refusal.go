@@ -61,8 +61,8 @@ func KindOf(err error) Kind {
 
 // refused wraps err with what was asked and what the refusal means.
 func refused(op Op, err error) error {
-	if err == nil {
-		return nil
+	if err == nil || errors.As(err, new(*Error)) {
+		return err
 	}
 	var e *wire.Error
 	kind := Other
