@@ -27,6 +27,7 @@ type job struct {
 	ids    *idtoken.Source
 	asked  jfrog.CreateRequest // the last that was sent
 	second bool                // the job's token is made with an exchanged one
+	means  bool                // an exchanged token is not what the job gets
 }
 
 // start reads every input, checks that the result can be handed on, opens the
@@ -38,6 +39,7 @@ func (r *run) start(ctx context.Context, command string) (*job, context.CancelFu
 	}
 	b, stop := wire.NewBudget(ctx, cfg.Timeout)
 	j := &job{run: r, cfg: cfg, time: b, second: command == "mint" && cfg.Narrows()}
+	j.means = j.second || command != "mint"
 	j.wire, j.jfrog = r.platform(cfg.URL, cfg.Roots, cfg.MaxAttempts)
 	if command == "mint" || cfg.OIDC() {
 		err = j.open()

@@ -21,10 +21,8 @@ func (j *job) summary(t jfrog.Token) string {
 	if t.Revocable {
 		revocable = "yes"
 	}
-	row := []string{description, t.Username, t.ID, issued.Format(time.RFC3339), expiry, t.Scope, revocable}
-	for i, cell := range row {
-		row[i] = markdown(j.ci.Clean(cell))
-	}
+	outside := func(s string) string { return markdown(j.ci.Clean(s)) }
+	row := []string{outside(description), outside(t.Username), outside(t.ID), issued.Format(time.RFC3339), expiry, outside(t.Scope), revocable}
 	return fmt.Sprintf("### JFrog token for %s\n\n| Description | Subject | Token ID | Issued | Expiry | Scope | Revocable |\n|---|---|---|---|---|---|---|\n| %s |\n",
 		j.cfg.URL.Host, strings.Join(row, " | "))
 }

@@ -74,10 +74,10 @@ const whyNot = "JFrog revokes a token that lives for less than 6 hours only if t
 // list, sweep and revoke by id.
 func (j *job) sayEvent(e lease.Event) {
 	what := "token " + orNone(e.ID) + ", not handed on: "
-	switch e.Role {
-	case lease.Exchanged:
+	switch {
+	case e.Role == lease.Exchanged && j.means:
 		what = "exchanged token " + orNone(e.ID) + ", no longer needed: "
-	case lease.Orphan:
+	case e.Role == lease.Orphan:
 		what = orphan(e)
 	}
 	switch {
@@ -85,7 +85,7 @@ func (j *job) sayEvent(e lease.Event) {
 		j.sayUnknown(e)
 	case e.Outcome == jfrog.FailedRevoke:
 		j.ci.Warning(what+outcome(e), "revoke tries again when the job ends; "+ends(e.Held)+".")
-	case e.Outcome == jfrog.CannotRevoke && e.Role == lease.Job:
+	case e.Outcome == jfrog.CannotRevoke && (e.Role == lease.Job || !j.means):
 		j.ci.Warning(what + outcome(e) + ": " + whyNot)
 	default:
 		j.ci.Info(what + outcome(e))

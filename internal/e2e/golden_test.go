@@ -24,7 +24,7 @@ var fixups = []struct {
 	{regexp.MustCompile(`%5Bjt-[A-Z2-7]{16}%5D`), "[jt-<mark>]"},
 	{regexp.MustCompile(`jt-[A-Z2-7]{16}`), "jt-<mark>"},
 	{regexp.MustCompile(`expires in \d[0-9hms.]*`), "expires in <span>"},
-	{regexp.MustCompile(`; next in [0-9hms.µ]+`), "; next in <span>"},
+	{regexp.MustCompile(`; retrying in [0-9hms.µ]+`), "; retrying in <span>"},
 	{regexp.MustCompile(`HTTP (\d+) in [0-9.]+m?s`), "HTTP $1 in <span>"},
 	{regexp.MustCompile(`expired \d[0-9hms.]* ago`), "expired <span> ago"},
 }

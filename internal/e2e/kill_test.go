@@ -60,13 +60,13 @@ var moments = []moment{
 	{name: "before the exchanged is revoked", job: "narrow", on: "revoke:received"},
 	{name: "after the exchanged was revoked", job: "narrow", on: "revoke:stored"},
 	{name: "before a token nobody has is revoked", job: "stored", on: "revoke:received", faults: lostOnce},
-	{name: "waiting for the CI", job: "oidc", prints: "; next in", faults: comeBack("idtoken")},
-	{name: "waiting for the exchange", job: "oidc", prints: "; next in", faults: comeBack("exchange")},
-	{name: "waiting to create", job: "stored", prints: "; next in", faults: comeBack("create")},
-	{name: "waiting to create, narrowing", job: "narrow", prints: "; next in", faults: comeBack("create")},
+	{name: "waiting for the CI", job: "oidc", prints: "; retrying in", faults: comeBack("idtoken")},
+	{name: "waiting for the exchange", job: "oidc", prints: "; retrying in", faults: comeBack("exchange")},
+	{name: "waiting to create", job: "stored", prints: "; retrying in", faults: comeBack("create")},
+	{name: "waiting to create, narrowing", job: "narrow", prints: "; retrying in", faults: comeBack("create")},
 	{name: "before the revocation", job: "stored", on: "revoke:received", post: true},
 	{name: "after the revocation", job: "stored", on: "revoke:stored", post: true},
-	{name: "waiting to revoke", job: "stored", prints: "; next in", faults: comeBack("revoke"), post: true},
+	{name: "waiting to revoke", job: "stored", prints: "; retrying in", faults: comeBack("revoke"), post: true},
 }
 
 // delay is how long the answer is kept back that the signal met.
