@@ -144,9 +144,13 @@ func (r runnerState) States() ([]string, error) {
 	return []string{stateKey}, nil
 }
 
+// Read implements store.
+func (r runnerState) Read(string) ([]byte, error) { return []byte(r.getenv("STATE_" + stateKey)), nil }
+
 // Take implements store.
 func (r runnerState) Take(string) ([]byte, bool, error) {
-	return []byte(r.getenv("STATE_" + stateKey)), false, nil
+	state, err := r.Read("")
+	return state, false, err
 }
 
 // Outputs implements Platform: step outputs.

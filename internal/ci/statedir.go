@@ -76,7 +76,7 @@ func ours(name string) bool {
 	return stateFile.MatchString(name) || strings.HasPrefix(name, "jt-") && strings.HasSuffix(name, ".tmp")
 }
 
-// Save implements lease.CI. A revoke beside us removes the directory if nothing
+// Save implements store. A revoke beside us removes the directory if nothing
 // else is in it: then we make it again.
 func (d *stateDir) Save(marker string, state []byte) error {
 	d.marker = marker
@@ -119,7 +119,7 @@ func (d *stateDir) keep(marker string, f *os.File) {
 	d.locks[marker] = f
 }
 
-// Drop implements lease.CI.
+// Drop implements store.
 func (d *stateDir) Drop(marker string) error {
 	err := os.Remove(d.file(marker))
 	if f := d.locks[marker]; f != nil {
@@ -137,34 +137,38 @@ func (d *stateDir) Drop(marker string) error {
 	return nil
 }
 
-// Take reads a state and locks it. busy: its mint is still running, or another
-// revoke is at it.
+// Read implements store.
+func (d *stateDir) Read(marker string) ([]byte, error) {
+	text, err := readOwn(d.file(marker))
+	if err != nil {
+		return nil, fmt.Errorf("read state: %w", err)
+	}
+	return text, nil
+}
+
+// Take implements store: it locks the state.
 func (d *stateDir) Take(marker string) (state []byte, busy bool, err error) {
 	path := d.file(marker)
-	if err := noSymlink(path); err != nil {
-		return nil, false, err
-	}
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, true, nil // another revoke ended it
 	}
 	if err != nil {
-		return nil, false, plain(err)
+		return nil, false, fmt.Errorf("read state: %w", plain(err))
 	}
 	locked, err := f.Stat()
 	if err == nil && lock(f) {
 		var now fs.FileInfo
 		if now, err = os.Lstat(path); err == nil && os.SameFile(now, locked) { // else it was replaced before the lock
-			d.marker = marker
 			d.keep(marker, f)
-			state, err = readOwn(path)
+			state, err = d.Read(marker)
 			return state, false, err
 		}
 	}
 	return nil, true, f.Close()
 }
 
-// States implements Platform: the newest first.
+// States implements store.
 func (d *stateDir) States() ([]string, error) {
 	if err := noSymlink(d.path); err != nil {
 		return nil, fmt.Errorf("read state-dir: %w", err)

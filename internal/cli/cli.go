@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -102,8 +103,8 @@ func Run(ctx context.Context, args, environ []string, out io.Writer) (code int) 
 	}
 	getenv := func(name string) string { return env[name] }
 	lookup := func(name string) (string, bool) { v, ok := env[name]; return v, ok }
-	r := &run{getenv: getenv, out: out, action: len(args) == 2 && args[0] == "action"}
-	r.post = r.action && args[1] == "post"
+	r := &run{getenv: getenv, out: out, action: slices.Equal(args, []string{"action", "main"}), post: slices.Equal(args, []string{"action", "post"})}
+	r.action = r.action || r.post
 	r.ci = ci.Detect(getenv, environ, out, r.action)
 	r.lookup = config.NewLookuper(lookup, r.ci.Prefixes()...)
 	err := r.do(ctx, args)

@@ -48,6 +48,9 @@ func (r *run) start(ctx context.Context, command string) (*job, context.CancelFu
 		err = r.ci.Hide(cfg.AccessToken, cfg.IDToken)
 	}
 	if err != nil {
+		if j.lease != nil {
+			j.lease.TakeBack()
+		}
 		stop()
 		return nil, nil, err
 	}
@@ -60,13 +63,16 @@ func (j *job) open() error {
 		return err
 	}
 	j.dropExpired()
-	var err error
-	j.lease, err = lease.Open(j.ci, j.jfrog, j.time, lease.State{
+	l, err := lease.Open(j.ci, j.jfrog, j.time, lease.State{
 		URL: j.cfg.URL.String(), CACert: j.cfg.CACert, Revoke: j.cfg.Revoke, RevokeFailure: j.cfg.RevokeFailure,
 		Summary: j.cfg.Summary, EnvFile: j.ci.EnvFile(),
 	})
-	j.lease.Credential, j.lease.Report = j.cfg.AccessToken, j.sayEvent
-	return err
+	if err != nil {
+		return err
+	}
+	l.Credential, l.Report = j.cfg.AccessToken, j.sayEvent
+	j.lease = l
+	return nil
 }
 
 // dropExpired forgets the states of tokens that have expired: nobody else may
@@ -74,11 +80,16 @@ func (j *job) open() error {
 func (r *run) dropExpired() {
 	markers, _ := r.ci.States()
 	for _, m := range markers {
-		if text, busy, err := r.ci.Take(m); err == nil && !busy {
-			if s, err := lease.Decode(text); err == nil && s.Over() {
-				_ = r.ci.Drop(m)
-			}
+		if s, err := r.read(m); err == nil && s.Over() {
+			r.drop(m)
 		}
+	}
+}
+
+// drop forgets a state that nobody else is at.
+func (r *run) drop(marker string) {
+	if _, busy, err := r.ci.Take(marker); err == nil && !busy {
+		_ = r.ci.Drop(marker)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/ephemeral-ci/jfrog-token/internal/config"
 	"github.com/ephemeral-ci/jfrog-token/internal/jfrog"
@@ -38,21 +39,32 @@ func (r *run) revokeSaved(ctx context.Context) error {
 	markers, err := r.ci.States()
 	found, running := false, false
 	for i, m := range markers {
-		text, busy, e := r.ci.Take(m)
-		s, invalid := lease.Decode(text)
+		s, e := r.read(m)
 		switch {
-		case e != nil || invalid != nil && !busy:
-			err = errors.Join(err, e, invalid)
+		case errors.Is(e, fs.ErrNotExist):
+			continue // another revoke ended it
+		case e != nil:
+			err = errors.Join(err, e)
+			continue
+		case s.EnvFile != r.ci.EnvFile() && s.Over():
+			r.drop(m)
+			continue
 		case s.EnvFile != r.ci.EnvFile():
 			r.sayOther(s)
-		case busy:
+			continue
+		}
+		text, busy, e := r.ci.Take(m)
+		if busy {
 			running = true
-		default:
-			found = true
+			continue
+		}
+		found = true
+		if s, e = lease.Decode(text); e == nil {
 			part, cancel := wire.Share(all, len(markers)-i)
-			err = errors.Join(err, r.end(part, s))
+			e = r.end(part, s)
 			cancel()
 		}
+		err = errors.Join(err, e)
 	}
 	if !found && err == nil {
 		r.sayNothing()
@@ -62,6 +74,14 @@ func (r *run) revokeSaved(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	return err
+}
+
+func (r *run) read(marker string) (lease.State, error) {
+	text, err := r.ci.Read(marker)
+	if err != nil {
+		return lease.State{}, err
+	}
+	return lease.Decode(text)
 }
 
 // end ends what one mint saved.

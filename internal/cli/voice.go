@@ -81,6 +81,8 @@ func (j *job) sayEvent(e lease.Event) {
 		what = orphan(e)
 	}
 	switch {
+	case e.Outcome == "":
+		j.ci.Warning(e.Err.Error())
 	case e.Outcome == lease.Unknown:
 		j.sayUnknown(e)
 	case e.Outcome == jfrog.FailedRevoke:
@@ -94,7 +96,11 @@ func (j *job) sayEvent(e lease.Event) {
 
 // sayRevoked says what became of a token at the end of the job.
 func (r *run) sayRevoked(e lease.Event, s lease.State) {
-	if e.Outcome == lease.Unknown {
+	switch e.Outcome {
+	case "":
+		r.ci.Warning(e.Err.Error())
+		return
+	case lease.Unknown:
 		r.sayUnknown(e)
 		return
 	}

@@ -24,7 +24,7 @@ const (
 // not be looked up.
 const Unknown jfrog.Outcome = "unknown"
 
-// Event is what became of a token.
+// Event is what became of a token, or of the files: then it has an Err alone.
 type Event struct {
 	Held
 	Role    Role
@@ -47,10 +47,12 @@ var (
 // may exist besides. It reports whether nothing failed.
 func (l *Lease) end(ctx context.Context) bool {
 	ok := true
-	switch l.state.Pending {
-	case pendingCreate:
+	switch {
+	case l.state.Pending == pendingCreate && time.Now().After(l.state.Until):
+		l.state.Pending = ""
+	case l.state.Pending == pendingCreate:
 		ok = l.revokeOrphans(ctx)
-	case pendingExchange:
+	case l.state.Pending == pendingExchange:
 		l.Report(Event{Role: Exchanged, Outcome: Unknown, Lost: 1})
 		l.state.Pending = ""
 	}
@@ -67,7 +69,7 @@ func (l *Lease) end(ctx context.Context) bool {
 		l.state.Tokens = slices.Delete(l.state.Tokens, i, i+1)
 	}
 	if err := l.save(); err != nil {
-		l.Report(Event{Outcome: jfrog.FailedRevoke, Err: err})
+		l.Report(Event{Err: err})
 		return false
 	}
 	return ok
@@ -173,9 +175,9 @@ func (l *Lease) holdsCreated() bool {
 // lookUp returns the tokens that carry the marker and are not held, and the
 // bearer that saw them.
 func (l *Lease) lookUp(ctx context.Context) ([]jfrog.Listed, secret.String, error) {
-	held := map[string]bool{}
+	known := map[string]bool{}
 	for _, h := range l.state.Tokens {
-		if held[h.ID] = true; h.ID == "" && !h.Exchanged {
+		if known[h.ID] = true; h.ID == "" && !h.Exchanged {
 			return nil, secret.String{}, errNoID
 		}
 	}
@@ -186,7 +188,7 @@ func (l *Lease) lookUp(ctx context.Context) ([]jfrog.Listed, secret.String, erro
 		found, err = l.jfrog.Cleanup().Marked(part, b, l.state.Description, l.Marker())
 		cancel()
 		if !refusesBearer(err) {
-			return slices.DeleteFunc(found, func(t jfrog.Listed) bool { return held[t.ID] }), b, err
+			return slices.DeleteFunc(found, func(t jfrog.Listed) bool { return known[t.ID] }), b, err
 		}
 	}
 	return nil, secret.String{}, err

@@ -80,7 +80,7 @@ func (l *Lease) Exchange(ids jfrog.IDTokens, r jfrog.ExchangeRequest) (jfrog.Tok
 	t, lost, err := l.jfrog.Exchange(l.time.Work, ids, r)
 	l.state.Pending = ""
 	if lost > 0 {
-		l.Report(Event{Role: Exchanged, Outcome: Unknown, Lost: lost, Held: hold(t)})
+		l.Report(Event{Role: Exchanged, Outcome: Unknown, Lost: lost, Held: held(t)})
 	}
 	if err == nil {
 		err = l.hold(t)
@@ -117,7 +117,7 @@ func (l *Lease) Create(bearer secret.String, r jfrog.CreateRequest) (jfrog.Token
 // hold masks a token and saves it: from here on, revoke ends it whatever
 // happens to this process.
 func (l *Lease) hold(t jfrog.Token) error {
-	l.state.Tokens = append(l.state.Tokens, hold(t))
+	l.state.Tokens = append(l.state.Tokens, held(t))
 	return errors.Join(l.ci.Hide(t.Hidden()...), l.save())
 }
 
@@ -160,7 +160,7 @@ func (l *Lease) TakeBack() {
 	ctx, cancel := l.time.Cleanup()
 	defer cancel()
 	if err := l.ci.Retract(); err != nil {
-		l.Report(Event{Outcome: jfrog.FailedRevoke, Err: err})
+		l.Report(Event{Err: err})
 	}
 	for i := range l.state.Tokens {
 		l.state.Tokens[i].HandedOn = false

@@ -64,7 +64,7 @@ type written struct{ secret.String }
 // MarshalText implements encoding.TextMarshaler.
 func (w written) MarshalText() ([]byte, error) { return []byte(w.Reveal()), nil }
 
-func hold(t jfrog.Token) Held {
+func held(t jfrog.Token) Held {
 	h := Held{
 		Token: written{t.Access}, ID: t.ID, Expires: t.Expiry, Lifetime: t.Lifetime, Revocable: t.Revocable,
 		Exchanged: t.Exchanged, Refreshable: !t.Refresh.IsZero(),
