@@ -92,7 +92,9 @@ func (l *Lease) revoke(ctx context.Context, i int) bool {
 		// Whoever used the refresh token has a successor: JFrog's CLI does so
 		// by itself.
 		l.state.Until = time.Now().Add(h.Lifetime).UTC().Truncate(time.Second)
-		l.revokeOrphans(ctx)
+		if !l.revokeOrphans(ctx) {
+			l.state.Pending = pendingCreate
+		}
 	}
 	return e.Outcome != jfrog.FailedRevoke
 }

@@ -89,14 +89,12 @@ func (s String) Forms() []string {
 
 // Basic is the base64 of user:s as it stands in an Authorization header, in
 // .npmrc and in Docker's config.json.
-func (s String) Basic(user string) []string {
-	return []string{base64.StdEncoding.EncodeToString([]byte(user + ":" + s.Reveal()))}
+func (s String) Basic(user string) String {
+	if s.IsZero() {
+		return String{}
+	}
+	return New(base64.StdEncoding.EncodeToString([]byte(user + ":" + s.Reveal())))
 }
-
-type Redactor struct{ s []String }
-
-func (r *Redactor) Add(s ...String)        { r.s = append(r.s, s...) }
-func (r *Redactor) Redact(t string) string { return Redact(t, r.s...) }
 
 func jsonEscape(v string) string {
 	b, _ := json.Marshal(v) // a string always marshals

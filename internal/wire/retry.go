@@ -33,16 +33,9 @@ const (
 // Policy is how often a request is tried again. The time it may take in all
 // is the deadline of the context.
 type Policy struct {
-	Request     string
 	MaxAttempts int
-	Notify      func(Retry)
-}
-
-type Retry struct {
-	Request     string
-	Attempt, Of int
-	Reason      string
-	Wait        time.Duration
+	// Notify is called before each wait; attempt counts from 1.
+	Notify func(attempt int, reason string, wait time.Duration)
 }
 
 // GaveUp is the end of a retry: the last real error, and why there was no
@@ -90,7 +83,7 @@ func (p Policy) Retry(ctx context.Context, op func() error) error {
 	}, backoff.WithContext(w, ctx), // outermost: a BackOff around it would hide ctx, and the wait could not be interrupted
 		func(_ error, wait time.Duration) {
 			if p.Notify != nil {
-				p.Notify(Retry{p.Request, w.attempt, p.MaxAttempts, w.reason, wait})
+				p.Notify(w.attempt, w.reason, wait)
 			}
 		})
 	switch {
