@@ -31,14 +31,25 @@ func holders() map[string]any {
 	n.deep.inner = []secret.String{s}
 	return map[string]any{
 		"value": s, "pointer": &s, "slice": []secret.String{s}, "struct": n, "struct pointer": &n,
-		"map": map[string]any{"k": n}, "any": any(s), "error": errors.Join(fmt.Errorf("x: %v", s)),
+		"redactor": *redactor(s), "redactor pointer": redactor(s),
+		"redactor in a struct": struct{ r *secret.Redactor }{redactor(s)},
+		"map":                  map[string]any{"k": n}, "any": any(s), "error": errors.Join(fmt.Errorf("x: %v", s)),
 	}
+}
+
+func redactor(s secret.String) *secret.Redactor {
+	var r secret.Redactor
+	r.Add(s)
+	return &r
 }
 
 // The type prints *** in every verb, in every holder.
 func TestNoVerbPrintsTheSecret(t *testing.T) {
 	for name, h := range holders() {
-		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t", "%c", "%p", "%T", "%e", "%w", "%08.3f", "%U", "%b", "%o", "%!"} {
+		for _, verb := range []string{
+			"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t", "%c", "%p", "%T", "%e", "%w", "%08.3f", "%U", "%b", "%o",
+			"%!",
+		} {
 			mustNotShow(t, name+" "+verb, fmt.Sprintf(verb, h))
 		}
 		mustNotShow(t, name+" Sprint", fmt.Sprint(h))
@@ -78,27 +89,10 @@ func TestRevealAndZero(t *testing.T) {
 
 func mustNotShow(t *testing.T, what, got string) {
 	t.Helper()
-	for _, f := range []string{clear, "s3cret", fmt.Sprintf("%x", clear), base64.StdEncoding.EncodeToString([]byte(clear))} {
+	hex, b64 := fmt.Sprintf("%x", clear), base64.StdEncoding.EncodeToString([]byte(clear))
+	for _, f := range []string{clear, "s3cret", hex, b64} {
 		if strings.Contains(strings.ToLower(got), strings.ToLower(f)) {
 			t.Errorf("%s shows the secret: %s", what, got)
 		}
 	}
-}
-
-// Property: whatever surrounds it, a secret of eight bytes or more is not in
-// what Redact or Scrub gives back.
-func FuzzRedact(f *testing.F) {
-	f.Add("before ", clear, " after")
-	f.Add("x", "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl", "\n")
-	f.Add("******", "********", "*")
-	f.Fuzz(func(t *testing.T, before, s, after string) {
-		if len(s) < 8 || strings.Contains(s, "*") {
-			t.Skip()
-		}
-		for _, take := range []func(string, ...secret.String) string{secret.Redact, secret.Scrub} {
-			if got := take(before+s+after, secret.New(s)); strings.Contains(got, s) {
-				t.Errorf("%q still holds %q", got, s)
-			}
-		}
-	})
 }
