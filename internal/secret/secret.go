@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"slices"
+	"strings"
 )
 
 // Mask is printed in place of a secret.
@@ -70,27 +72,35 @@ const shortest = 8
 // URL-escaped and JSON-escaped forms if they differ. GitHub's runner derives
 // these and base64 by itself; Forgejo's, Gitea's and act do not:
 // https://github.com/actions/runner/blob/main/src/Runner.Common/HostContext.cs
+//
+// No form holds a %, CR or LF, which a workflow command escapes: the exec of
+// Forgejo's and Gitea's runner prints the command as it was written, and their
+// daemons register the value still escaped. Such a value is masked in pieces.
 func (s String) Forms() []string {
 	v := s.Reveal()
-	if len(v) < shortest {
-		return nil
-	}
-	forms := []string{v}
+	isEscaped := func(r rune) bool { return r == '%' || r == '\r' || r == '\n' }
+	list := strings.FieldsFunc(v, isEscaped) // v alone if it has none of these
 	for _, f := range escaped(v) {
-		if f != v {
-			forms = append(forms, f)
+		if !strings.ContainsFunc(f, isEscaped) && !slices.Contains(list, f) {
+			list = append(list, f)
 		}
 	}
-	return forms
+	return slices.DeleteFunc(list, func(f string) bool { return len(f) < shortest })
 }
 
-// Basic returns the base64 of user:s as it stands in an Authorization header, in
-// .npmrc and in Docker's config.json.
-func (s String) Basic(user string) String {
+// Basic returns the base64 of user:s, as it stands in an Authorization header,
+// in .npmrc and in Docker's config.json; if that ends in padding, also without
+// it, as URLs escape a = and this is how the escaped form begins.
+func (s String) Basic(user string) []String {
 	if s.IsZero() {
-		return String{}
+		return nil
 	}
-	return New(base64.StdEncoding.EncodeToString([]byte(user + ":" + s.Reveal())))
+	padded := base64.StdEncoding.EncodeToString([]byte(user + ":" + s.Reveal()))
+	list := []String{New(padded)}
+	if bare := strings.TrimRight(padded, "="); bare != padded {
+		list = append(list, New(bare))
+	}
+	return list
 }
 
 // escaped returns v as it stands in URLs and in JSON.

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 
@@ -93,6 +94,63 @@ func mustNotShow(t *testing.T, what, got string) {
 	for _, f := range []string{clear, "s3cret", hex, b64} {
 		if strings.Contains(strings.ToLower(got), strings.ToLower(f)) {
 			t.Errorf("%s shows the secret: %s", what, got)
+		}
+	}
+}
+
+func TestForms(t *testing.T) {
+	for _, c := range []struct {
+		name, value string
+		want        []string
+	}{
+		{"none", "", nil},
+		{"too short", "1234567", nil},
+		{"one spelling", "eyJ2ZXIiOiIyIn0.e30.c2ln", []string{"eyJ2ZXIiOiIyIn0.e30.c2ln"}},
+		{"base64, whose URL-escaped form has a %", "dXNlcjp0b2tlbg==", []string{"dXNlcjp0b2tlbg=="}},
+		{"escaped by JSON", `abcd"efgh`, []string{`abcd"efgh`, `abcd\"efgh`}},
+		{"a blank", "abcd efgh", []string{"abcd efgh", "abcd+efgh"}},
+		{"a %", "12345678%short%87654321", []string{"12345678", "87654321"}},
+		{"lines", "12345678\r\n87654321\n", []string{"12345678", "87654321", `12345678\r\n87654321\n`}},
+		{"nothing long enough between them", "1234%5678", nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := secret.New(c.value).Forms(); !slices.Equal(got, c.want) {
+				t.Errorf("expected %q to be %q", got, c.want)
+			}
+		})
+	}
+}
+
+// Property: a form is a line of 8 bytes or more that no workflow command escapes.
+func FuzzForms(f *testing.F) {
+	f.Add(clear)
+	f.Add("12345678\r87654321")
+	f.Fuzz(func(t *testing.T, s string) {
+		for _, form := range secret.New(s).Forms() {
+			if len(form) < 8 || strings.ContainsAny(form, "%\r\n") {
+				t.Errorf("%q has the form %q", s, form)
+			}
+		}
+	})
+}
+
+func TestBasic(t *testing.T) {
+	for _, c := range []struct {
+		user, value string
+		want        []string
+	}{
+		{"", "", nil},
+		{"user", "", nil},
+		{"user", "token", []string{"dXNlcjp0b2tlbg==", "dXNlcjp0b2tlbg"}},
+		{"me", "token9", []string{"bWU6dG9rZW45"}},
+		{"", "to", []string{"OnRv"}},
+	} {
+		var got []string
+		for _, s := range secret.New(c.value).Basic(c.user) {
+			got = append(got, s.Reveal())
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s:%s: expected %q to be %q", c.user, c.value, got, c.want)
 		}
 	}
 }
