@@ -2,6 +2,9 @@ module github.com/ephemeral-ci/jfrog-token
 
 go 1.26.0
 
+// Builds with a patched standard library: Go 1.26.0 parses https://evil.com[::1]:1 as [::1].
+toolchain go1.26.8
+
 // In the binary.
 require (
 	github.com/cenkalti/backoff/v4 v4.3.0
