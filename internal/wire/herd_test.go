@@ -192,22 +192,23 @@ func (r *herdResult) seconds(share float64) float64 {
 
 const outageFrom, outageUntil = 10 * time.Second, 70 * time.Second
 
-// A job is refused at least once.
+// What is promised is promised to every job: that it gets a token.
 var herds = []struct {
 	name string
-	most float64 // requests a job, when every job gets a token; 0: that is not promised
+	each float64       // requests a job in a large herd; 0: nothing is promised
+	soon time.Duration // in which 95 of 100 jobs of a small herd have a token
 	manners
 }{
-	{"retry-after=1", 3.5, manners{tooMany: saysAlways(time.Second)}},
-	{"retry-after=30", 3.5, manners{tooMany: saysAlways(30 * time.Second)}},
-	{"retry-after=60", 0, manners{tooMany: saysAlways(time.Minute)}},
-	{"retry-after=when-free", 3.5, manners{tooMany: whenFree}},
-	{"retry-after=same-date", 3.5, manners{tooMany: sameDate}},
-	{"retry-after=0", 7.5, manners{tooMany: saysAlways(0)}},
-	{"retry-after=none", 7.5, manners{}},
-	{"outage/retry-after=when-up", 0, manners{whenFree, whenUp, outageFrom, outageUntil}},
-	{"outage/retry-after=30", 0, manners{saysAlways(30 * time.Second), saysAlways(30 * time.Second), outageFrom, outageUntil}},
-	{"outage/retry-after=none", 0, manners{nil, nil, outageFrom, outageUntil}},
+	{"retry-after=1", 7, 3 * time.Second, manners{tooMany: saysAlways(time.Second)}},
+	{"retry-after=30", 3.5, 61 * time.Second, manners{tooMany: saysAlways(30 * time.Second)}},
+	{"retry-after=60", 0, 0, manners{tooMany: saysAlways(time.Minute)}},
+	{"retry-after=when-free", 3.5, 5 * time.Second, manners{tooMany: whenFree}},
+	{"retry-after=same-date", 4, 20 * time.Second, manners{tooMany: sameDate}},
+	{"retry-after=0", 7.5, 12 * time.Second, manners{tooMany: saysAlways(0)}},
+	{"retry-after=none", 7.5, 8 * time.Second, manners{}},
+	{"outage/retry-after=when-up", 0, 0, manners{whenFree, whenUp, outageFrom, outageUntil}},
+	{"outage/retry-after=30", 0, 0, manners{saysAlways(30 * time.Second), saysAlways(30 * time.Second), outageFrom, outageUntil}},
+	{"outage/retry-after=none", 0, 0, manners{nil, nil, outageFrom, outageUntil}},
 }
 
 // BenchmarkHerd measures herds of several sizes (see capacity); a small one so
@@ -252,26 +253,33 @@ func inBubble(b *testing.B, f func()) {
 	}
 }
 
-// TestHerd keeps what BenchmarkHerd measures, at a fifth of its size: the race
-// detector has room for 8128 goroutines.
+// TestHerd keeps what BenchmarkHerd measures: of a large herd, at a fifth of its
+// size (the race detector has room for 8128 goroutines), and of a small one.
 func TestHerd(t *testing.T) {
-	const jobs, rate = 2_000, 40
+	const large, small = 2_000, 100
 	for _, h := range herds {
-		if h.most == 0 {
+		if h.each == 0 {
 			continue
 		}
 		t.Run(h.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var r herdResult
-				r.run(jobs, rate, h.manners)
-				if len(r.times) != jobs {
-					t.Errorf("%d of %d jobs got a token; the others: %v", len(r.times), jobs, r.gaveUp)
+				r.run(large, large/50, h.manners)
+				if len(r.times) != large {
+					t.Errorf("%d of %d jobs got a token; the others: %v", len(r.times), large, r.gaveUp)
 				}
-				if each := r.each(); each > h.most {
-					t.Errorf("%.2f requests a job, more than %.1f", each, h.most)
+				if r.each() > h.each {
+					t.Errorf("%.2f requests a job, more than %.1f", r.each(), h.each)
 				}
 				if r.wave > 3 {
 					t.Errorf("one second has %.1f times the requests of the seconds around it", r.wave)
+				}
+			})
+			synctest.Test(t, func(t *testing.T) {
+				var r herdResult
+				r.run(small, capacity(small), h.manners)
+				if s := r.seconds(0.95); s > h.soon.Seconds() {
+					t.Errorf("of a small herd, 95%% have a token after %.1f s, later than %s", s, h.soon)
 				}
 			})
 		})

@@ -14,14 +14,10 @@ import (
 	"github.com/cenkalti/backoff/v4"
 )
 
-// The waits between attempts are drawn uniformly from nothing to a bound that
-// doubles from firstWait to longestWait: full jitter
-// (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
-// What NextBackOff adds to that is for ten thousand jobs that start at once;
-// BenchmarkHerd measures it.
 const (
 	firstWait   = 500 * time.Millisecond
 	longestWait = 15 * time.Second
+	doublings   = 5 // from firstWait to longestWait
 	// leastAttempt is what a wait must leave of timeout: an attempt that
 	// timeout cuts off may have made a token that nobody gets.
 	leastAttempt = time.Second
@@ -109,71 +105,59 @@ type waits struct {
 	last    error
 	reason  string        // of last, in a few words
 	asked   time.Duration // Retry-After of last; below zero: none
+	spread  time.Duration // bound of the random part at the last Retry-After
 	why     string
 }
 
 func (w *waits) Reset() {}
 
-// NextBackOff draws the wait:
+// NextBackOff draws the wait: Retry-After, if there is one, and a random part on
+// top of it. Jobs that are refused in the same second are told the same. Without
+// the random part they would come back in the same second, and be refused again.
 //
-//   - Retry-After, and on top of it a spread of half as much again, longestWait
-//     at least, doubled with each attempt. Everyone who was refused in the same
-//     second was told the same: without the spread they come back in the same
-//     second, and are refused again.
-//   - Without Retry-After, full jitter. Once its bound has passed longestWait,
-//     and the attempts would be used up before the time is, half to one and a
-//     half of an even share of the time left: an outage of a minute is outlived.
+//   - With Retry-After, the random part is at most as long again. This bound
+//     doubles each time Retry-After is met again.
+//   - Without Retry-After, the bound doubles from firstWait to longestWait (full
+//     jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
+//   - After these doublings, if an even share of the time left is longer than
+//     longestWait, the random part is half to one and a half of that share: an
+//     outage of a minute does not use up the attempts.
 //
-// What is drawn is at most half of the time left, so that there is a next time.
-// Where another Retry-After of that length could not be waited for, there is
-// none, and it is at most seven eighths: the last attempt has to end as well.
+// The random part is at most seven eighths of the time left, so that there is
+// time for another attempt. BenchmarkHerd measures these rules.
 func (w *waits) NextBackOff() time.Duration {
 	again := w.max - w.attempt
 	if again <= 0 {
 		w.why = "max-attempts is reached"
 		return backoff.Stop
 	}
-	left := time.Duration(math.MaxInt64)
-	deadline, bounded := w.ctx.Deadline()
-	if bounded {
-		left = max(0, time.Until(deadline)-leastAttempt)
-	}
-	left -= max(0, w.asked)
-	if left <= 0 {
-		w.why = "the next one would be past timeout"
-		if w.asked > 0 {
-			w.why = fmt.Sprintf("Retry-After asks for %s, longer than what is left of timeout", w.asked.Round(time.Second))
-		}
-		return backoff.Stop
-	}
-	limit := left / 2
-	if left < w.asked {
-		limit = left - left/8
+	asked := max(0, w.asked)
+	left, share := math.MaxInt64-asked, time.Duration(0)
+	if deadline, ok := w.ctx.Deadline(); ok {
+		left = max(0, time.Until(deadline)-leastAttempt) - asked
+		share = left / time.Duration(again+1)
 	}
 	switch {
-	case w.asked > 0:
-		return w.asked + upTo(doubled(max(longestWait, w.asked*3/2), w.attempt-1, limit))
+	case left <= 0 && asked > 0:
+		w.why = fmt.Sprintf("Retry-After asks for %s, longer than what is left of timeout", asked.Round(time.Second))
+		return backoff.Stop
+	case left <= 0:
+		w.why = "the next one would be past timeout"
+		return backoff.Stop
 	case w.asked == 0 && w.attempt <= believed:
 		return 0
+	case w.attempt > doublings && share > longestWait:
+		return asked + share/2 + upTo(share)
 	}
-	bound := doubled(firstWait, w.attempt-1, limit)
-	if bound <= longestWait {
-		return upTo(bound)
+	bound := min(firstWait<<min(w.attempt-1, doublings), longestWait)
+	if asked > 0 {
+		w.spread = max(firstWait, asked, 2*w.spread)
+		bound = w.spread
 	}
-	if share := left / time.Duration(again+1); bounded && share > longestWait {
-		return share/2 + upTo(share)
-	}
-	return upTo(longestWait)
+	return asked + upTo(min(bound, left-left/8))
 }
 
 func upTo(bound time.Duration) time.Duration { return rand.N(bound + 1) }
-
-func doubled(d time.Duration, times int, limit time.Duration) time.Duration {
-	for ; times > 0 && d < limit; times-- {
-		d *= 2
-	}
-	return min(d, limit)
-}
 
 // ParseRetryAfter reads the field's two forms, seconds and HTTP-date (RFC
 // 9110, 10.2.3), as a wait from now. It gives -1 where there is none or it

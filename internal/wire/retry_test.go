@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -183,25 +184,32 @@ func TestEachRetryIsALine(t *testing.T) {
 	}
 }
 
-// With attempts enough the bound of the waits doubles from 500 ms to 15 s, and
+// drawn is what was drawn for one wait in many retries.
+type drawn []time.Duration
+
+// isUniform reports whether d fills the range from low to low+spread: that 400
+// draws all miss a quarter of it has a chance of 1 in 10^49.
+func (d drawn) isUniform(low, spread time.Duration) bool {
+	least, longest := slices.Min(d), slices.Max(d)
+	return least >= low && least <= low+spread/4 && longest >= low+spread*3/4 && longest <= low+spread
+}
+
+func (d drawn) String() string { return fmt.Sprintf("from %s to %s", slices.Min(d), slices.Max(d)) }
+
+// With enough attempts the bound of the waits doubles from 500 ms to 15 s, and
 // the whole range below it is used.
 func TestWaitsAreFullJitter(t *testing.T) {
-	const runs, most = 400, 60
-	var least, longest [most]time.Duration
-	for range runs {
-		o := retry(t, 10*time.Minute, most, failing(answered(503)))
-		for i, l := range o.lines[:10] {
-			if longest[i] == 0 {
-				least[i] = l.wait
-			}
-			least[i], longest[i] = min(least[i], l.wait), max(longest[i], l.wait)
+	var waits [10]drawn
+	for range 400 {
+		o := retry(t, 10*time.Minute, 60, failing(answered(503)))
+		for i := range waits {
+			waits[i] = append(waits[i], o.lines[i].wait)
 		}
 	}
 	bound := 500 * time.Millisecond
-	for i := range 10 {
-		// That 400 draws all miss a quarter has a chance of 1 in 10^49.
-		if longest[i] > bound || longest[i] < bound*3/4 || least[i] < 0 || least[i] > bound/4 {
-			t.Errorf("waits after attempt %d are from %s to %s, want 0 to %s", i+1, least[i], longest[i], bound)
+	for i, d := range waits {
+		if !d.isUniform(0, bound) {
+			t.Errorf("waits after attempt %d are %s, want 0 to %s", i+1, d, bound)
 		}
 		bound = min(2*bound, 15*time.Second)
 	}
@@ -223,29 +231,32 @@ func TestAnOutageOfAMinuteIsOutlived(t *testing.T) {
 	}
 }
 
-// Where the attempts would end before the time, the late waits are half to one
-// and a half of an even share of it.
+// If max-attempts would be reached before timeout, the random part of the late
+// waits is half to one and a half of an even share of the time left.
 func TestFewAttemptsAreSpreadOverTheTimeLeft(t *testing.T) {
-	for range 400 {
-		o := retry(t, 2*time.Minute, 10, failing(answered(503)))
-		if len(o.attempts) != 10 {
-			t.Fatalf("%d attempts: %v", len(o.attempts), o.err)
-		}
-		for _, l := range o.lines[5:] {
-			share := (l.left - time.Second) / time.Duration(10-l.attempt+1)
-			low, high := share/2, share/2+share
-			if share <= 15*time.Second {
-				low, high = 0, 15*time.Second
+	for field, asked := range map[string]time.Duration{"": 0, "1": time.Second} {
+		for range 400 {
+			o := retry(t, 2*time.Minute, 10, failing(answered(503, field)))
+			if len(o.attempts) != 10 {
+				t.Fatalf("%d attempts: %v", len(o.attempts), o.err)
 			}
-			if l.wait < low || l.wait > high {
-				t.Errorf("attempt %d with %s left: %s, want %s to %s", l.attempt, l.left, l.wait, low, high)
+			for _, l := range o.lines[5:] {
+				left := l.left - time.Second - asked
+				share := left / time.Duration(10-l.attempt+1)
+				low, high := share/2, share/2+share
+				if share <= 15*time.Second {
+					low, high = 0, left
+				}
+				if random := l.wait - asked; random < low || random > high {
+					t.Errorf("Retry-After %q, attempt %d with %s left: %s, want %s to %s", field, l.attempt, l.left, l.wait, low, high)
+				}
 			}
 		}
 	}
 }
 
-// Retry-After is never undercut; what is drawn on top of it starts with 15 s or
-// half as much again, and leaves time for another attempt.
+// Retry-After is the least wait. The random part is up to as long again, and
+// leaves time for another attempt.
 func TestRetryAfterIsObeyed(t *testing.T) {
 	in := func(d time.Duration) string { return time.Now().Add(d).UTC().Format(http.TimeFormat) }
 	for _, c := range []struct {
@@ -254,14 +265,13 @@ func TestRetryAfterIsObeyed(t *testing.T) {
 		timeout       time.Duration
 		least, spread time.Duration
 	}{
-		{"1", func() string { return "1" }, 2 * time.Minute, time.Second, 15 * time.Second},
-		{"30", func() string { return "30" }, 10 * time.Minute, 30 * time.Second, 45 * time.Second},
-		{"date", func() string { return in(7 * time.Second) }, 2 * time.Minute, 7 * time.Second, 15 * time.Second},
-		{"half of the time left", func() string { return "5" }, 16 * time.Second, 5 * time.Second, 5 * time.Second},
-		{"the last time", func() string { return "60" }, 101 * time.Second, time.Minute, 35 * time.Second},
+		{"1", func() string { return "1" }, 2 * time.Minute, time.Second, time.Second},
+		{"30", func() string { return "30" }, 2 * time.Minute, 30 * time.Second, 30 * time.Second},
+		{"date", func() string { return in(7 * time.Second) }, 2 * time.Minute, 7 * time.Second, 7 * time.Second},
+		{"more than half of timeout", func() string { return "60" }, 101 * time.Second, time.Minute, 35 * time.Second},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			least, longest := time.Duration(math.MaxInt64), time.Duration(0)
+			var waits drawn
 			for range 400 {
 				o := retry(t, c.timeout, 10, func(_ context.Context, attempt int, _ time.Duration) error {
 					if attempt == 1 {
@@ -272,30 +282,45 @@ func TestRetryAfterIsObeyed(t *testing.T) {
 				if o.err != nil || len(o.lines) != 1 {
 					t.Fatalf("%d lines, %v", len(o.lines), o.err)
 				}
-				least, longest = min(least, o.lines[0].wait), max(longest, o.lines[0].wait)
+				waits = append(waits, o.lines[0].wait)
 			}
-			if least < c.least || least > c.least+c.spread/4 || longest > c.least+c.spread || longest < c.least+c.spread*3/4 {
-				t.Errorf("waits are from %s to %s, want %s to %s", least, longest, c.least, c.least+c.spread)
+			if !waits.isUniform(c.least, c.spread) {
+				t.Errorf("waits are %s, want %s to %s", waits, c.least, c.least+c.spread)
 			}
 		})
 	}
 }
 
-func TestTheSpreadOverRetryAfterDoubles(t *testing.T) {
-	longest := time.Duration(0)
-	for range 400 {
-		o := retry(t, 10*time.Minute, 10, failing(answered(429, "2")))
-		bound := 15 * time.Second
-		for i, l := range o.lines[:3] {
-			if l.wait < 2*time.Second || l.wait > 2*time.Second+bound {
-				t.Fatalf("wait %d is %s, want 2s to %s", i+1, l.wait, 2*time.Second+bound)
-			}
-			bound *= 2
-		}
-		longest = max(longest, o.lines[2].wait)
+// A lone job that is told 1 waits between 1 and 2 s. Told so again, it waits
+// between 1 and 3 s, then between 1 and 5 s. A failure without Retry-After does
+// not count.
+func TestTheRandomPartDoublesWithEachRetryAfter(t *testing.T) {
+	told := []struct {
+		field         string
+		least, spread time.Duration
+	}{
+		{"1", time.Second, time.Second},
+		{"1", time.Second, 2 * time.Second},
+		{"", 0, 2 * time.Second},
+		{"1", time.Second, 4 * time.Second},
+		{"1", time.Second, 8 * time.Second},
 	}
-	if longest < 30*time.Second {
-		t.Errorf("the longest third wait is %s", longest)
+	waits := make([]drawn, len(told))
+	for range 400 {
+		o := retry(t, 2*time.Minute, 10, func(_ context.Context, attempt int, _ time.Duration) error {
+			if attempt > len(told) {
+				return nil
+			}
+			return answered(429, told[attempt-1].field)
+		})
+		for i, l := range o.lines {
+			waits[i] = append(waits[i], l.wait)
+		}
+	}
+	for i, c := range told {
+		if !waits[i].isUniform(c.least, c.spread) {
+			t.Errorf("waits after attempt %d are %s, want %s to %s", i+1, waits[i], c.least, c.least+c.spread)
+		}
 	}
 }
 
