@@ -29,9 +29,18 @@ const (
 // Policy is how often a request is tried again. The time it may take in all
 // is the deadline of the context.
 type Policy struct {
+	Request     string // what the request is for: "create token"
 	MaxAttempts int
-	// Notify is called before each wait; attempt counts from 1.
-	Notify func(attempt int, reason string, wait time.Duration)
+	Notify      func(Retry) // called before each wait; may be nil
+}
+
+// Retry is what a retry line says: that attempt Attempt of Of (the first is 1)
+// failed for a reason, and how long the wait for the next one is.
+type Retry struct {
+	Request     string
+	Attempt, Of int
+	Reason      string
+	Wait        time.Duration
 }
 
 // GaveUp is the end of a retry: the last real error, and why there was no
@@ -79,7 +88,7 @@ func (p Policy) Retry(ctx context.Context, op func() error) error {
 	}, backoff.WithContext(w, ctx), // outermost: a BackOff around it would hide ctx, and the wait could not be interrupted
 		func(_ error, wait time.Duration) {
 			if p.Notify != nil {
-				p.Notify(w.attempt, w.reason, wait)
+				p.Notify(Retry{p.Request, w.attempt, p.MaxAttempts, w.reason, wait})
 			}
 		})
 	switch {

@@ -36,10 +36,8 @@ func unanswered(err error) *wire.Error {
 
 // retryLine is one line of a retry.
 type retryLine struct {
-	attempt int
-	reason  string
-	wait    time.Duration
-	left    time.Duration // of timeout, when the wait began
+	wire.Retry
+	left time.Duration // of timeout, when the wait began
 }
 
 // retryRun is what a retry did, in virtual time.
@@ -64,9 +62,9 @@ func retry(t *testing.T, timeout time.Duration, maxAttempts int, op func(ctx con
 
 func retryIn(ctx context.Context, maxAttempts int, op func(ctx context.Context, attempt int, at time.Duration) error) (o retryRun) {
 	start := time.Now()
-	p := wire.Policy{MaxAttempts: maxAttempts, Notify: func(attempt int, reason string, wait time.Duration) {
+	p := wire.Policy{Request: "create token", MaxAttempts: maxAttempts, Notify: func(r wire.Retry) {
 		deadline, _ := ctx.Deadline()
-		o.lines = append(o.lines, retryLine{attempt, reason, wait, time.Until(deadline)})
+		o.lines = append(o.lines, retryLine{r, time.Until(deadline)})
 	}}
 	o.err = p.Retry(ctx, func() error {
 		o.attempts = append(o.attempts, time.Since(start))
@@ -165,8 +163,8 @@ func TestAttemptLimit(t *testing.T) {
 	}
 }
 
-// Every line comes before the wait that it tells of, and tells the wait that
-// there is.
+// A line comes before its wait, and names the request, the attempt of how many,
+// the reason, and the wait.
 func TestEachRetryIsALine(t *testing.T) {
 	errs := []error{answered(429), answered(503, "2"), unanswered(io.EOF), answered(500, "0"), nil}
 	o := retry(t, time.Minute, 10, func(_ context.Context, attempt int, _ time.Duration) error { return errs[attempt-1] })
@@ -175,11 +173,9 @@ func TestEachRetryIsALine(t *testing.T) {
 		t.Fatalf("%d lines, want %d", len(o.lines), len(reasons))
 	}
 	for i, l := range o.lines {
-		if l.attempt != i+1 || l.reason != reasons[i] {
-			t.Errorf("line %d: attempt %d, %s", i, l.attempt, l.reason)
-		}
-		if waited := o.attempts[i+1] - o.attempts[i]; waited != l.wait {
-			t.Errorf("line %d: %s was told, %s was waited", i, l.wait, waited)
+		waited := o.attempts[i+1] - o.attempts[i]
+		if want := (wire.Retry{Request: "create token", Attempt: i + 1, Of: 10, Reason: reasons[i], Wait: waited}); l.Retry != want {
+			t.Errorf("line %d: got %+v, want %+v", i, l.Retry, want)
 		}
 	}
 }
@@ -203,7 +199,7 @@ func TestWaitsAreFullJitter(t *testing.T) {
 	for range 400 {
 		o := retry(t, 10*time.Minute, 60, failing(answered(503)))
 		for i := range waits {
-			waits[i] = append(waits[i], o.lines[i].wait)
+			waits[i] = append(waits[i], o.lines[i].Wait)
 		}
 	}
 	bound := 500 * time.Millisecond
@@ -242,13 +238,13 @@ func TestFewAttemptsAreSpreadOverTheTimeLeft(t *testing.T) {
 			}
 			for _, l := range o.lines[5:] {
 				left := l.left - time.Second - asked
-				share := left / time.Duration(10-l.attempt+1)
+				share := left / time.Duration(10-l.Attempt+1)
 				low, high := share/2, share/2+share
 				if share <= 15*time.Second {
 					low, high = 0, left
 				}
-				if random := l.wait - asked; random < low || random > high {
-					t.Errorf("Retry-After %q, attempt %d with %s left: %s, want %s to %s", field, l.attempt, l.left, l.wait, low, high)
+				if random := l.Wait - asked; random < low || random > high {
+					t.Errorf("Retry-After %q, attempt %d with %s left: %s, want %s to %s", field, l.Attempt, l.left, l.Wait, low, high)
 				}
 			}
 		}
@@ -282,7 +278,7 @@ func TestRetryAfterIsObeyed(t *testing.T) {
 				if o.err != nil || len(o.lines) != 1 {
 					t.Fatalf("%d lines, %v", len(o.lines), o.err)
 				}
-				waits = append(waits, o.lines[0].wait)
+				waits = append(waits, o.lines[0].Wait)
 			}
 			if !waits.isUniform(c.least, c.spread) {
 				t.Errorf("waits are %s, want %s to %s", waits, c.least, c.least+c.spread)
@@ -314,7 +310,7 @@ func TestTheRandomPartDoublesWithEachRetryAfter(t *testing.T) {
 			return answered(429, told[attempt-1].field)
 		})
 		for i, l := range o.lines {
-			waits[i] = append(waits[i], l.wait)
+			waits[i] = append(waits[i], l.Wait)
 		}
 	}
 	for i, c := range told {
@@ -334,8 +330,8 @@ func TestRetryAfterOfZero(t *testing.T) {
 			defer cancel()
 			o := retryIn(ctx, 10, failing(answered(429, field)))
 			for i, l := range o.lines {
-				if i < 3 && l.wait != 0 {
-					t.Errorf("%s: wait %d is %s", field, i+1, l.wait)
+				if i < 3 && l.Wait != 0 {
+					t.Errorf("%s: wait %d is %s", field, i+1, l.Wait)
 				}
 			}
 			if o.took < 30*time.Second {
@@ -412,8 +408,8 @@ func TestWithoutDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := retryIn(context.Background(), 30, failing(answered(503)))
 		for _, l := range o.lines {
-			if l.wait < 0 || l.wait > 15*time.Second {
-				t.Errorf("wait %d is %s", l.attempt, l.wait)
+			if l.Wait < 0 || l.Wait > 15*time.Second {
+				t.Errorf("wait %d is %s", l.Attempt, l.Wait)
 			}
 		}
 		for _, asked := range []time.Duration{math.MaxInt64, math.MaxInt64 - 1, math.MaxInt64 / 2} {
@@ -480,7 +476,7 @@ func TestNothingIsAttemptedAfterACancel(t *testing.T) {
 		for range 100 { // the end of the wait and the cancel are ready at once
 			ctx, cancel := context.WithCancelCause(context.Background())
 			attempts := 0
-			err := wire.Policy{MaxAttempts: 10, Notify: func(int, string, time.Duration) { cancel(interrupted) }}.Retry(ctx, func() error {
+			err := wire.Policy{MaxAttempts: 10, Notify: func(wire.Retry) { cancel(interrupted) }}.Retry(ctx, func() error {
 				attempts++
 				return answered(503, "0")
 			})
