@@ -101,9 +101,7 @@ func (t Token) Hidden() []secret.String {
 	list := t.Secrets()
 	for _, s := range t.Secrets() {
 		if t.Username != "" {
-			for _, form := range s.Basic(t.Username) {
-				list = append(list, secret.New(form))
-			}
+			list = append(list, s.Basic(t.Username)...)
 		}
 	}
 	return list
