@@ -19,15 +19,15 @@ const (
 	longestWait = 15 * time.Second
 	doublings   = 5 // from firstWait to longestWait
 	// leastAttempt is what a wait must leave of timeout: an attempt that
-	// timeout cuts off may have made a token that nobody gets.
+	// timeout cuts off may have created a token that nobody receives.
 	leastAttempt = time.Second
-	// believed is how often in one retry a Retry-After of 0 is obeyed. To a
-	// clock that is ahead of the server's, every date is past.
+	// believed is how many attempts obey a Retry-After of 0. To a clock that is
+	// ahead of the server's, every date is in the past.
 	believed = 3
 )
 
-// Policy is how often a request is tried again. The time it may take in all
-// is the deadline of the context.
+// Policy is how often a request is attempted. The deadline of the context bounds
+// the time of all attempts together.
 type Policy struct {
 	Request     string // what the request is for: "create token"
 	MaxAttempts int
@@ -43,8 +43,8 @@ type Retry struct {
 	Wait        time.Duration
 }
 
-// GaveUp is the end of a retry: the last real error, and why there was no
-// further attempt.
+// GaveUp is the error of a request that may not be attempted again: the last
+// attempt's error, and why there is no further attempt.
 type GaveUp struct {
 	Attempts int
 	Why      string
@@ -64,10 +64,10 @@ func attempts(n int) string {
 	return fmt.Sprintf("%d attempts", n)
 }
 
-// Retry runs op until it succeeds, its error is not worth another try, or
-// attempts or time are used up. The error is op's last one, wrapped in a
-// *GaveUp where another try would have been worth it; when ctx was cancelled
-// it is ctx's cause joined with op's last error.
+// Retry runs op until it succeeds, its error is not worth another attempt, or
+// max-attempts or timeout is reached. It returns op's last error, wrapped in a
+// *GaveUp if it was worth another attempt. If ctx was canceled, it returns ctx's
+// cause joined with op's last error.
 func (p Policy) Retry(ctx context.Context, op func() error) error {
 	w := &waits{ctx: ctx, max: p.MaxAttempts}
 	err := backoff.RetryNotify(func() error {
@@ -100,8 +100,8 @@ func (p Policy) Retry(ctx context.Context, op func() error) error {
 		return fmt.Errorf("%w: %w", context.Cause(ctx), w.last)
 	case w.why != "":
 		return &GaveUp{w.attempt, w.why, w.last}
-	case ctx.Err() != nil: // backoff gives the context's error and drops ours
-		return &GaveUp{w.attempt, "the time is used up", w.last}
+	case ctx.Err() != nil: // backoff returns the context's error and drops ours
+		return &GaveUp{w.attempt, "timeout exceeded", w.last}
 	}
 	return w.last
 }
@@ -124,8 +124,8 @@ func (w *waits) Reset() {}
 // top of it. Jobs that are refused in the same second are told the same. Without
 // the random part they would come back in the same second, and be refused again.
 //
-//   - With Retry-After, the random part is at most as long again. This bound
-//     doubles each time Retry-After is met again.
+//   - With Retry-After, the random part is at most as long again, or firstWait
+//     if that is longer. This bound doubles each time Retry-After is met again.
 //   - Without Retry-After, the bound doubles from firstWait to longestWait (full
 //     jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
 //   - After these doublings, if an even share of the time left is longer than
@@ -148,10 +148,10 @@ func (w *waits) NextBackOff() time.Duration {
 	}
 	switch {
 	case left <= 0 && asked > 0:
-		w.why = fmt.Sprintf("Retry-After asks for %s, longer than what is left of timeout", asked.Round(time.Second))
+		w.why = fmt.Sprintf("Retry-After is %s, longer than what is left of timeout", asked.Round(time.Second))
 		return backoff.Stop
 	case left <= 0:
-		w.why = "the next one would be past timeout"
+		w.why = "timeout leaves no time for another attempt"
 		return backoff.Stop
 	case w.asked == 0 && w.attempt <= believed:
 		return 0
@@ -169,8 +169,8 @@ func (w *waits) NextBackOff() time.Duration {
 func upTo(bound time.Duration) time.Duration { return rand.N(bound + 1) }
 
 // ParseRetryAfter reads the field's two forms, seconds and HTTP-date (RFC
-// 9110, 10.2.3), as a wait from now. It gives -1 where there is none or it
-// makes no sense; a date that is past asks for no wait.
+// 9110, 10.2.3), as a wait from now. It returns -1 if the field is empty or
+// malformed, and 0 for a date in the past.
 func ParseRetryAfter(field string, now time.Time) time.Duration {
 	field = strings.TrimSpace(field)
 	if field != "" && strings.Trim(field, "0123456789") == "" {

@@ -20,15 +20,15 @@ import (
 	"github.com/ephemeral-ci/jfrog-token/internal/wire"
 )
 
-// answered is the error of an answer that has no Retry-After, or this one.
-func answered(status int, retryAfter ...string) *wire.Error {
+// refused is the error of a response without Retry-After, or with this one.
+func refused(status int, retryAfter ...string) *wire.Error {
 	e := &wire.Error{Method: http.MethodPost, Host: "jfrog.test", Path: "/access"}
 	e.Refusal(status, http.Header{"Retry-After": retryAfter}, nil)
 	return e
 }
 
-// unanswered is the error of a request that ended so.
-func unanswered(err error) *wire.Error {
+// broken is the error of a request without a whole response.
+func broken(err error) *wire.Error {
 	e := &wire.Error{Method: http.MethodPost, Host: "jfrog.test", Path: "/access", RetryAfter: -1}
 	e.Broken(context.Background(), err)
 	return e
@@ -48,9 +48,11 @@ type retryRun struct {
 	took     time.Duration
 }
 
-// retry runs op, which is told the attempt and when it began, in a bubble of
-// its own.
-func retry(t *testing.T, timeout time.Duration, maxAttempts int, op func(ctx context.Context, attempt int, at time.Duration) error) (o retryRun) {
+// retryOp makes an attempt; the first is 1, and at is when it began.
+type retryOp func(ctx context.Context, attempt int, at time.Duration) error
+
+// retry runs op in a bubble of its own.
+func retry(t *testing.T, timeout time.Duration, maxAttempts int, op retryOp) (o retryRun) {
 	t.Helper()
 	synctest.Test(t, func(*testing.T) {
 		ctx, cancel := context.WithTimeout(context.Background(), timeout)
@@ -60,7 +62,7 @@ func retry(t *testing.T, timeout time.Duration, maxAttempts int, op func(ctx con
 	return o
 }
 
-func retryIn(ctx context.Context, maxAttempts int, op func(ctx context.Context, attempt int, at time.Duration) error) (o retryRun) {
+func retryIn(ctx context.Context, maxAttempts int, op retryOp) (o retryRun) {
 	start := time.Now()
 	p := wire.Policy{Request: "create token", MaxAttempts: maxAttempts, Notify: func(r wire.Retry) {
 		deadline, _ := ctx.Deadline()
@@ -74,8 +76,8 @@ func retryIn(ctx context.Context, maxAttempts int, op func(ctx context.Context, 
 	return o
 }
 
-// failing is an op that always ends so.
-func failing(err error) func(context.Context, int, time.Duration) error {
+// failing is an op that always returns err.
+func failing(err error) retryOp {
 	return func(context.Context, int, time.Duration) error { return err }
 }
 
@@ -89,29 +91,30 @@ func TestWhatIsTriedAgain(t *testing.T) {
 	past, cancel := context.WithDeadline(context.Background(), time.Time{})
 	defer cancel()
 	expired.Broken(past, io.EOF)
+	dial := func(err error) error { return broken(&net.OpError{Op: "dial", Err: err}) }
 	rows := []row{
-		{"refused connection", unanswered(&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}), true},
-		{"reset connection", unanswered(&net.OpError{Op: "read", Err: os.NewSyscallError("read", syscall.ECONNRESET)}), true},
-		{"closed connection", unanswered(net.ErrClosed), true},
-		{"cut answer", unanswered(io.ErrUnexpectedEOF), true},
-		{"no answer in time", expired, true},
-		{"resolver without an answer", unanswered(&net.OpError{Op: "dial", Err: &net.DNSError{IsTimeout: true, IsTemporary: true}}), true},
-		{"host that does not exist", unanswered(&net.OpError{Op: "dial", Err: &net.DNSError{IsNotFound: true}}), false},
-		{"busy proxy", unanswered(&net.OpError{Op: "proxyconnect", Err: &wire.ProxyError{Status: 503}}), true},
-		{"proxy that wants a password", unanswered(&net.OpError{Op: "proxyconnect", Err: &wire.ProxyError{Status: 407}}), false},
-		{"unknown authority", unanswered(&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}), false},
-		{"certificate of another host", unanswered(x509.HostnameError{Certificate: &x509.Certificate{}}), false},
-		{"TLS alert", unanswered(&net.OpError{Op: "remote error", Err: tls.AlertError(40)}), false},
-		{"no TLS", unanswered(tls.RecordHeaderError{}), false},
-		{"not JSON", unanswered(wire.ErrNotJSON), false},
+		{"refused connection", dial(os.NewSyscallError("connect", syscall.ECONNREFUSED)), true},
+		{"reset connection", broken(&net.OpError{Op: "read", Err: os.NewSyscallError("read", syscall.ECONNRESET)}), true},
+		{"closed connection", broken(net.ErrClosed), true},
+		{"cut response", broken(io.ErrUnexpectedEOF), true},
+		{"no response in time", expired, true},
+		{"resolver without a response", dial(&net.DNSError{IsTimeout: true, IsTemporary: true}), true},
+		{"host that does not exist", dial(&net.DNSError{IsNotFound: true}), false},
+		{"busy proxy", broken(&net.OpError{Op: "proxyconnect", Err: &wire.ProxyError{Status: 503}}), true},
+		{"proxy that wants a password", broken(&net.OpError{Op: "proxyconnect", Err: &wire.ProxyError{Status: 407}}), false},
+		{"unknown authority", broken(&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}), false},
+		{"certificate of another host", broken(x509.HostnameError{Certificate: &x509.Certificate{}}), false},
+		{"TLS alert", broken(&net.OpError{Op: "remote error", Err: tls.AlertError(40)}), false},
+		{"no TLS", broken(tls.RecordHeaderError{}), false},
+		{"not JSON", broken(wire.ErrNotJSON), false},
 		{"another package's error", errors.New("no such mapping"), false},
-		{"wrapped", fmt.Errorf("exchange: %w", answered(503)), true},
-		{"retry within, given up", &wire.GaveUp{Attempts: 10, Why: "max-attempts is reached", Last: answered(503)}, false},
-		{"retry within, given up, wrapped", fmt.Errorf("get an ID token: %w", &wire.GaveUp{Last: answered(503)}), false},
+		{"wrapped", fmt.Errorf("exchange: %w", refused(503)), true},
+		{"retry within, given up", &wire.GaveUp{Attempts: 10, Why: "max-attempts is reached", Last: refused(503)}, false},
+		{"retry within, given up, wrapped", fmt.Errorf("get an ID token: %w", &wire.GaveUp{Last: refused(503)}), false},
 	}
 	again := map[int]bool{408: true, 425: true, 429: true, 500: true, 502: true, 503: true, 504: true}
 	for status := 300; status < 600; status++ {
-		rows = append(rows, row{fmt.Sprint(status), answered(status), again[status]})
+		rows = append(rows, row{fmt.Sprint(status), refused(status), again[status]})
 	}
 	for _, r := range rows {
 		o := retry(t, time.Hour, 3, failing(r.err))
@@ -137,7 +140,7 @@ func TestWhatIsTriedAgain(t *testing.T) {
 func TestSuccessEndsIt(t *testing.T) {
 	o := retry(t, time.Minute, 10, func(_ context.Context, attempt int, _ time.Duration) error {
 		if attempt < 4 {
-			return answered(502)
+			return refused(502)
 		}
 		return nil
 	})
@@ -148,7 +151,7 @@ func TestSuccessEndsIt(t *testing.T) {
 
 func TestAttemptLimit(t *testing.T) {
 	for _, most := range []int{1, 2, 10} {
-		o := retry(t, time.Hour, most, failing(answered(503)))
+		o := retry(t, time.Hour, most, failing(refused(503)))
 		var over *wire.GaveUp
 		if !errors.As(o.err, &over) || over.Attempts != most || over.Why != "max-attempts is reached" {
 			t.Fatalf("max-attempts %d: %v", most, o.err)
@@ -157,8 +160,9 @@ func TestAttemptLimit(t *testing.T) {
 			t.Errorf("max-attempts %d: %d attempts", most, len(o.attempts))
 		}
 	}
-	one := retry(t, time.Hour, 1, failing(answered(503)))
-	if got, want := one.err.Error(), "POST jfrog.test/access: HTTP 503 (gave up after 1 attempt: max-attempts is reached)"; got != want {
+	one := retry(t, time.Hour, 1, failing(refused(503)))
+	want := "POST jfrog.test/access: HTTP 503 (gave up after 1 attempt: max-attempts is reached)"
+	if got := one.err.Error(); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
@@ -166,15 +170,16 @@ func TestAttemptLimit(t *testing.T) {
 // A line comes before its wait, and names the request, the attempt of how many,
 // the reason, and the wait.
 func TestEachRetryIsALine(t *testing.T) {
-	errs := []error{answered(429), answered(503, "2"), unanswered(io.EOF), answered(500, "0"), nil}
+	errs := []error{refused(429), refused(503, "2"), broken(io.EOF), refused(500, "0"), nil}
 	o := retry(t, time.Minute, 10, func(_ context.Context, attempt int, _ time.Duration) error { return errs[attempt-1] })
-	reasons := []string{"HTTP 429", "HTTP 503", "the connection was closed before the whole answer came", "HTTP 500"}
+	reasons := []string{"HTTP 429", "HTTP 503", broken(io.EOF).Reason(), "HTTP 500"}
 	if len(o.lines) != len(reasons) {
 		t.Fatalf("%d lines, want %d", len(o.lines), len(reasons))
 	}
 	for i, l := range o.lines {
 		waited := o.attempts[i+1] - o.attempts[i]
-		if want := (wire.Retry{Request: "create token", Attempt: i + 1, Of: 10, Reason: reasons[i], Wait: waited}); l.Retry != want {
+		want := wire.Retry{Request: "create token", Attempt: i + 1, Of: 10, Reason: reasons[i], Wait: waited}
+		if l.Retry != want {
 			t.Errorf("line %d: got %+v, want %+v", i, l.Retry, want)
 		}
 	}
@@ -197,7 +202,7 @@ func (d drawn) String() string { return fmt.Sprintf("from %s to %s", slices.Min(
 func TestWaitsAreFullJitter(t *testing.T) {
 	var waits [10]drawn
 	for range 400 {
-		o := retry(t, 10*time.Minute, 60, failing(answered(503)))
+		o := retry(t, 10*time.Minute, 60, failing(refused(503)))
 		for i := range waits {
 			waits[i] = append(waits[i], o.lines[i].Wait)
 		}
@@ -211,13 +216,13 @@ func TestWaitsAreFullJitter(t *testing.T) {
 	}
 }
 
-// Ten attempts within two minutes, the defaults, outlive an outage of a minute
-// during which nothing tells how long it takes.
+// Ten attempts in two minutes, the defaults, outlive an outage of a minute
+// in which no response says how long it takes.
 func TestAnOutageOfAMinuteIsOutlived(t *testing.T) {
 	for range 400 {
 		o := retry(t, 2*time.Minute, 10, func(_ context.Context, _ int, at time.Duration) error {
 			if at < time.Minute {
-				return unanswered(&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED})
+				return broken(&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED})
 			}
 			return nil
 		})
@@ -232,7 +237,7 @@ func TestAnOutageOfAMinuteIsOutlived(t *testing.T) {
 func TestFewAttemptsAreSpreadOverTheTimeLeft(t *testing.T) {
 	for field, asked := range map[string]time.Duration{"": 0, "1": time.Second} {
 		for range 400 {
-			o := retry(t, 2*time.Minute, 10, failing(answered(503, field)))
+			o := retry(t, 2*time.Minute, 10, failing(refused(503, field)))
 			if len(o.attempts) != 10 {
 				t.Fatalf("%d attempts: %v", len(o.attempts), o.err)
 			}
@@ -264,6 +269,8 @@ func TestRetryAfterIsObeyed(t *testing.T) {
 		{"1", func() string { return "1" }, 2 * time.Minute, time.Second, time.Second},
 		{"30", func() string { return "30" }, 2 * time.Minute, 30 * time.Second, 30 * time.Second},
 		{"date", func() string { return in(7 * time.Second) }, 2 * time.Minute, 7 * time.Second, 7 * time.Second},
+		{"date in 100 ms", func() string { defer time.Sleep(900 * time.Millisecond); return in(time.Second) },
+			2 * time.Minute, 100 * time.Millisecond, 500 * time.Millisecond},
 		{"more than half of timeout", func() string { return "60" }, 101 * time.Second, time.Minute, 35 * time.Second},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -271,7 +278,7 @@ func TestRetryAfterIsObeyed(t *testing.T) {
 			for range 400 {
 				o := retry(t, c.timeout, 10, func(_ context.Context, attempt int, _ time.Duration) error {
 					if attempt == 1 {
-						return answered(429, c.field())
+						return refused(429, c.field())
 					}
 					return nil
 				})
@@ -307,7 +314,7 @@ func TestTheRandomPartDoublesWithEachRetryAfter(t *testing.T) {
 			if attempt > len(told) {
 				return nil
 			}
-			return answered(429, told[attempt-1].field)
+			return refused(429, told[attempt-1].field)
 		})
 		for i, l := range o.lines {
 			waits[i] = append(waits[i], l.Wait)
@@ -320,17 +327,17 @@ func TestTheRandomPartDoublesWithEachRetryAfter(t *testing.T) {
 	}
 }
 
-// Retry-After of 0, and a date that is past, is obeyed three times. To a clock
-// that is ahead of the server's every date is past, and ten attempts would be
-// used up at once.
+// Retry-After of 0, or a date in the past, is obeyed three times. To a clock that
+// is ahead of the server's, every date is in the past, and ten attempts would be
+// made at once.
 func TestRetryAfterOfZero(t *testing.T) {
 	for _, field := range []string{"0", "Sat, 21 Nov 1998 00:00:00 GMT"} {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 			defer cancel()
-			o := retryIn(ctx, 10, failing(answered(429, field)))
+			o := retryIn(ctx, 10, failing(refused(429, field)))
 			for i, l := range o.lines {
-				if i < 3 && l.Wait != 0 {
+				if (l.Wait == 0) != (i < 3) {
 					t.Errorf("%s: wait %d is %s", field, i+1, l.Wait)
 				}
 			}
@@ -341,16 +348,17 @@ func TestRetryAfterOfZero(t *testing.T) {
 	}
 }
 
-func TestRetryAfterBeyondTheTimeFailsAtOnce(t *testing.T) {
-	for _, c := range []struct{ name, field, asks string }{
+func TestRetryAfterBeyondTimeoutFailsAtOnce(t *testing.T) {
+	for _, c := range []struct{ name, field, asked string }{
 		{"seconds", "3600", "1h0m0s"},
 		{"date", "Sat, 01 Jan 2000 01:00:00 GMT", "1h0m0s"}, // a bubble's clock starts at 2000-01-01
-		{"as long as the time", "120", "2m0s"},
+		{"as long as timeout", "120", "2m0s"},
 		{"overflow", "18446744073709551615", "2562047h47m16.854775807s"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			o := retry(t, 2*time.Minute, 10, func(context.Context, int, time.Duration) error { return answered(429, c.field) })
-			want := "POST jfrog.test/access: HTTP 429 (gave up after 1 attempt: Retry-After asks for " + c.asks + ", longer than what is left of timeout)"
+			o := retry(t, 2*time.Minute, 10, func(context.Context, int, time.Duration) error { return refused(429, c.field) })
+			want := "POST jfrog.test/access: HTTP 429 (gave up after 1 attempt: Retry-After is " + c.asked +
+				", longer than what is left of timeout)"
 			if o.err == nil || o.err.Error() != want {
 				t.Errorf("got  %v\nwant %s", o.err, want)
 			}
@@ -361,19 +369,18 @@ func TestRetryAfterBeyondTheTimeFailsAtOnce(t *testing.T) {
 	}
 }
 
-// The time ends within an attempt: backoff/v4 then gives the bare error of the
-// context.
-func TestTheLastRealErrorIsKeptWhenTheTimeEnds(t *testing.T) {
+// If timeout ends an attempt, backoff/v4 returns the bare error of the context.
+func TestTheLastRealErrorIsKeptWhenTimeoutIsExceeded(t *testing.T) {
 	o := retry(t, 30*time.Second, 100, func(ctx context.Context, _ int, _ time.Duration) error {
 		select {
 		case <-ctx.Done():
 		case <-time.After(20 * time.Second):
 		}
-		return answered(504)
+		return refused(504)
 	})
 	var over *wire.GaveUp
 	var last *wire.Error
-	if !errors.As(o.err, &over) || over.Why != "the time is used up" || over.Attempts != 2 {
+	if !errors.As(o.err, &over) || over.Why != "timeout exceeded" || over.Attempts != 2 {
 		t.Errorf("%v", o.err)
 	}
 	if !errors.As(o.err, &last) || last.Status != 504 {
@@ -385,17 +392,18 @@ func TestTheLastRealErrorIsKeptWhenTheTimeEnds(t *testing.T) {
 }
 
 // An attempt with less than a second left is not made: timeout would cut it
-// off, and nobody knew whether it made a token.
-func TestNoAttemptThatTheTimeWouldCutOff(t *testing.T) {
+// off, and its outcome would be unknown.
+func TestNoAttemptThatTimeoutWouldCutOff(t *testing.T) {
 	o := retry(t, 30*time.Second, 100, func(context.Context, int, time.Duration) error {
 		time.Sleep(29500 * time.Millisecond)
-		return answered(503)
+		return refused(503)
 	})
-	if want := "POST jfrog.test/access: HTTP 503 (gave up after 1 attempt: the next one would be past timeout)"; o.err == nil || o.err.Error() != want {
+	want := "POST jfrog.test/access: HTTP 503 (gave up after 1 attempt: timeout leaves no time for another attempt)"
+	if o.err == nil || o.err.Error() != want {
 		t.Errorf("got  %v\nwant %s", o.err, want)
 	}
 	for range 200 {
-		o := retry(t, 30*time.Second, 100, failing(answered(503)))
+		o := retry(t, 30*time.Second, 100, failing(refused(503)))
 		for _, at := range o.attempts {
 			if at > 29*time.Second {
 				t.Fatalf("an attempt at %s of 30s", at)
@@ -406,14 +414,14 @@ func TestNoAttemptThatTheTimeWouldCutOff(t *testing.T) {
 
 func TestWithoutDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o := retryIn(context.Background(), 30, failing(answered(503)))
+		o := retryIn(context.Background(), 30, failing(refused(503)))
 		for _, l := range o.lines {
 			if l.Wait < 0 || l.Wait > 15*time.Second {
 				t.Errorf("wait %d is %s", l.Attempt, l.Wait)
 			}
 		}
 		for _, asked := range []time.Duration{math.MaxInt64, math.MaxInt64 - 1, math.MaxInt64 / 2} {
-			e := answered(503)
+			e := refused(503)
 			e.RetryAfter = asked
 			ctx, cancel := context.WithCancel(context.Background())
 			time.AfterFunc(time.Hour, cancel)
@@ -433,9 +441,9 @@ func TestCancelInterruptsTheWait(t *testing.T) {
 		defer stop()
 		const when = 7 * time.Second
 		time.AfterFunc(when, func() { cancel(interrupted) })
-		o := retryIn(ctx, 10, failing(answered(429, "60")))
+		o := retryIn(ctx, 10, failing(refused(429, "60")))
 		if o.took != when {
-			t.Errorf("it took %s, %s more than it may", o.took, o.took-when)
+			t.Errorf("it took %s, %s too long", o.took, o.took-when)
 		}
 		if len(o.attempts) != 1 || len(o.lines) != 1 {
 			t.Errorf("%d attempts, %d lines", len(o.attempts), len(o.lines))
@@ -456,7 +464,7 @@ func TestNothingIsAttemptedAfterACancel(t *testing.T) {
 	t.Run("before the first attempt", func(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(context.Background())
 		cancel(interrupted)
-		o := retryIn(ctx, 10, failing(answered(503)))
+		o := retryIn(ctx, 10, failing(refused(503)))
 		if len(o.attempts) != 0 || !errors.Is(o.err, interrupted) {
 			t.Errorf("%d attempts, %v", len(o.attempts), o.err)
 		}
@@ -465,7 +473,7 @@ func TestNothingIsAttemptedAfterACancel(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(context.Background())
 		o := retryIn(ctx, 10, func(context.Context, int, time.Duration) error {
 			cancel(interrupted)
-			return answered(503, "0")
+			return refused(503, "0")
 		})
 		var last *wire.Error
 		if len(o.attempts) != 1 || len(o.lines) != 0 || !errors.Is(o.err, interrupted) || !errors.As(o.err, &last) {
@@ -478,14 +486,14 @@ func TestNothingIsAttemptedAfterACancel(t *testing.T) {
 			attempts := 0
 			err := wire.Policy{MaxAttempts: 10, Notify: func(wire.Retry) { cancel(interrupted) }}.Retry(ctx, func() error {
 				attempts++
-				return answered(503, "0")
+				return refused(503, "0")
 			})
 			if attempts != 1 || !errors.Is(err, interrupted) {
 				t.Fatalf("%d attempts, %v", attempts, err)
 			}
 		}
 	})
-	// A request that mints is finished after a cancel: its token has to be known.
+	// A request that creates a token is finished after a cancel: the token has to be known.
 	t.Run("an attempt that succeeds all the same", func(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(context.Background())
 		o := retryIn(ctx, 10, func(context.Context, int, time.Duration) error { cancel(interrupted); return nil })
@@ -493,23 +501,22 @@ func TestNothingIsAttemptedAfterACancel(t *testing.T) {
 			t.Error(o.err)
 		}
 	})
-	t.Run("a time that is over", func(t *testing.T) {
+	t.Run("a deadline in the past", func(t *testing.T) {
 		ctx, cancel := context.WithDeadline(context.Background(), time.Time{})
 		defer cancel()
-		o := retryIn(ctx, 10, failing(answered(503)))
+		o := retryIn(ctx, 10, failing(refused(503)))
 		if len(o.attempts) != 0 || !errors.Is(o.err, context.DeadlineExceeded) {
 			t.Errorf("%d attempts, %v", len(o.attempts), o.err)
 		}
 	})
 }
 
-// What is not worth another try is given as it is, also when it came with a
-// cancel.
+// An error that is not worth another attempt is returned as it is.
 func TestAFinalErrorIsNotWrapped(t *testing.T) {
-	final := answered(403)
+	final := refused(403)
 	o := retry(t, time.Minute, 10, func(_ context.Context, attempt int, _ time.Duration) error {
 		if attempt < 3 {
-			return answered(503)
+			return refused(503)
 		}
 		return final
 	})
