@@ -67,9 +67,10 @@ type store interface {
 	// States returns the markers of the states that were saved and not
 	// dropped, the newest first.
 	States() ([]string, error)
-	// Read returns a state. The error is fs.ErrNotExist if it was dropped.
-	Read(marker string) ([]byte, error)
-	// Take returns a state that nobody else is at from here on; busy says that
+	// Read returns a state as it is now. It is fs.ErrNotExist if it was dropped
+	// meanwhile.
+	Read(marker string) (state []byte, err error)
+	// Take locks a state until this process ends, and returns it. busy says that
 	// its mint is still running, or that another revoke ends it.
 	Take(marker string) (state []byte, busy bool, err error)
 }

@@ -137,35 +137,33 @@ func (d *stateDir) Drop(marker string) error {
 	return nil
 }
 
-// Read implements store.
-func (d *stateDir) Read(marker string) ([]byte, error) {
-	text, err := readOwn(d.file(marker))
-	if err != nil {
-		return nil, fmt.Errorf("read state: %w", err)
-	}
-	return text, nil
-}
+// Read implements store. A state is written whole or not at all, and can be read
+// without a lock.
+func (d *stateDir) Read(marker string) ([]byte, error) { return readOwn(d.file(marker)) }
 
-// Take implements store: it locks the state.
+// Take implements store. Whoever takes a state that is not theirs to end keeps
+// those from ending it whose it is.
 func (d *stateDir) Take(marker string) (state []byte, busy bool, err error) {
 	path := d.file(marker)
 	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, true, nil // another revoke ended it
-	}
 	if err != nil {
 		return nil, false, fmt.Errorf("read state: %w", plain(err))
 	}
 	locked, err := f.Stat()
-	if err == nil && lock(f) {
+	busy = err == nil && !lock(f)
+	if err == nil && !busy {
 		var now fs.FileInfo
-		if now, err = os.Lstat(path); err == nil && os.SameFile(now, locked) { // else it was replaced before the lock
-			d.keep(marker, f)
-			state, err = d.Read(marker)
-			return state, false, err
-		}
+		now, err = os.Lstat(path)
+		busy = err == nil && !os.SameFile(now, locked) // it was replaced before the lock
 	}
-	return nil, true, f.Close()
+	if busy || err != nil {
+		_ = f.Close()
+		return nil, busy, plain(err)
+	}
+	d.marker = marker
+	d.keep(marker, f)
+	state, err = readOwn(path)
+	return state, false, err
 }
 
 // States implements store.

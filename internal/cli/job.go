@@ -79,9 +79,16 @@ func (j *job) open() error {
 // ever come back to a workspace that is kept.
 func (r *run) dropExpired() {
 	markers, _ := r.ci.States()
+	over := func(text []byte, err error) bool {
+		s, invalid := lease.Decode(text)
+		return err == nil && invalid == nil && s.Over()
+	}
 	for _, m := range markers {
-		if s, err := r.read(m); err == nil && s.Over() {
-			r.drop(m)
+		if !over(r.ci.Read(m)) {
+			continue
+		}
+		if text, busy, err := r.ci.Take(m); !busy && over(text, err) {
+			_ = r.ci.Drop(m)
 		}
 	}
 }

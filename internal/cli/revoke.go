@@ -39,16 +39,11 @@ func (r *run) revokeSaved(ctx context.Context) error {
 	markers, err := r.ci.States()
 	found, running := false, false
 	for i, m := range markers {
-		s, e := r.read(m)
+		s, busy, e := r.take(m)
 		switch {
-		case errors.Is(e, fs.ErrNotExist):
-			continue // another revoke ended it
+		case errors.Is(e, fs.ErrNotExist): // another revoke ended it
 		case e != nil:
 			err = errors.Join(err, e)
-			continue
-		case s.EnvFile != r.ci.EnvFile() && s.Over():
-			r.drop(m)
-			continue
 		case s.EnvFile != r.ci.EnvFile():
 			r.sayOther(s)
 			continue
@@ -56,17 +51,16 @@ func (r *run) revokeSaved(ctx context.Context) error {
 		text, busy, e := r.ci.Take(m)
 		if busy {
 			running = true
-			continue
-		}
-		found = true
-		if s, e = lease.Decode(text); e == nil {
+			r.sayBusy()
+		default:
+			found = true
 			part, cancel := wire.Share(all, len(markers)-i)
 			e = r.end(part, s)
 			cancel()
 		}
 		err = errors.Join(err, e)
 	}
-	if !found && err == nil {
+	if !found && !running && err == nil {
 		r.sayNothing()
 	}
 	err = errors.Join(err, r.ci.Clear(running))
@@ -76,12 +70,21 @@ func (r *run) revokeSaved(ctx context.Context) error {
 	return err
 }
 
-func (r *run) read(marker string) (lease.State, error) {
+// take returns a state, and locks it if it is this job's: to lock that of
+// another env file would keep its own revoke from it.
+func (r *run) take(marker string) (s lease.State, busy bool, err error) {
 	text, err := r.ci.Read(marker)
-	if err != nil {
-		return lease.State{}, err
+	if err == nil {
+		s, err = lease.Decode(text)
 	}
-	return lease.Decode(text)
+	if err != nil || s.EnvFile != r.ci.EnvFile() {
+		return s, false, err
+	}
+	if text, busy, err = r.ci.Take(marker); err != nil || busy {
+		return s, busy, err
+	}
+	s, err = lease.Decode(text) // its mint may have saved it once more
+	return s, false, err
 }
 
 // end ends what one mint saved.
