@@ -2,6 +2,7 @@ package ci
 
 import (
 	"cmp"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -32,13 +33,31 @@ var stateFile = regexp.MustCompile(`^(jt-[A-Z2-7]{16})\.json$`)
 func (d *stateDir) file(marker string) string { return filepath.Join(d.path, marker+".json") }
 
 // tmp is where a file of this run is written before it is placed. It lies in
-// the directory that git ignores, and is known by the marker.
+// the directory that git ignores, and is known by the marker; before there is
+// one, by a name like it.
 func (d *stateDir) tmp(name string) string {
+	if d.marker == "" {
+		d.marker = "jt-" + rand.Text()[:16]
+	}
 	return filepath.Join(d.path, d.marker+"."+name+".tmp")
 }
 
+// again repeats what a revoke beside us breaks: it removes the directory if
+// nothing else is in it, and files that it takes for those of a killed process.
+func again(do func() error) error {
+	var err error
+	for range 20 {
+		if err = do(); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
+	return err
+}
+
 // make makes the directory, or takes one that is this user's alone.
-func (d *stateDir) make() error {
+func (d *stateDir) make() error { return again(d.makeOnce) }
+
+func (d *stateDir) makeOnce() error {
 	if err := noSymlink(d.path); err != nil {
 		return err
 	}
@@ -76,24 +95,17 @@ func ours(name string) bool {
 	return stateFile.MatchString(name) || strings.HasPrefix(name, "jt-") && strings.HasSuffix(name, ".tmp")
 }
 
-// Save implements store. A revoke beside us removes the directory if nothing
-// else is in it: then we make it again.
+// Save implements lease.CI.
 func (d *stateDir) Save(marker string, state []byte) error {
 	d.marker = marker
-	var err error
-	for range 20 {
-		if err = d.save(state); !errors.Is(err, fs.ErrNotExist) {
-			break
-		}
-	}
-	if err != nil {
+	if err := again(func() error { return d.save(state) }); err != nil {
 		return fmt.Errorf("save state: %w", err)
 	}
 	return nil
 }
 
 func (d *stateDir) save(state []byte) error {
-	if err := d.make(); err != nil {
+	if err := d.makeOnce(); err != nil {
 		return err
 	}
 	f, err := writeNew(d.tmp("json"), state)

@@ -413,6 +413,64 @@ func (w *workspace) showHistory(t *testing.T) {
 	}
 }
 
+// TestFirstMints: mints that are the first in a workspace, and make the state directory at once. In the end nothing is
+// left of them, though each revoke finds the others at work.
+func TestFirstMints(t *testing.T) {
+	for _, beside := range []bool{false, true} {
+		t.Run(map[bool]string{false: "alone", true: "beside a revoke"}[beside], func(t *testing.T) {
+			t.Parallel()
+			for range 15 {
+				firstMints(t, beside)
+			}
+		})
+	}
+}
+
+func firstMints(t *testing.T, beside bool) {
+	w := newWorkspace(t)
+	defer w.showHistory(t)
+	defer w.Close()
+	stop := make(chan struct{})
+	var loop sync.WaitGroup
+	if beside {
+		loop.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					s := w.add(&step{command: "revoke", envFile: "other.env"})
+					w.do(s)
+					w.checkStep(t, s)
+				}
+			}
+		})
+	}
+	var mints, revokes []*step
+	for _, file := range []string{"", "b.env", "c.env"} {
+		mints = append(mints, &step{command: "mint", envFile: file})
+		revokes = append(revokes, &step{command: "revoke", envFile: file})
+	}
+	w.round(t, mints...)
+	if got := len(w.states(t)); got != 3 {
+		t.Errorf("expected %d states to be 3", got)
+	}
+	w.checkNamed(t)
+	w.checkHandedOn(t, mints)
+	w.round(t, revokes...)
+	close(stop)
+	loop.Wait()
+	w.checkNothing(t)
+	for _, s := range revokes {
+		if !strings.Contains(s.out, ": revoked\n") {
+			t.Errorf("%v revoked nothing", s)
+		}
+	}
+	if t.Failed() {
+		t.FailNow()
+	}
+}
+
 // TestRevokeBesideMint: while a mint is running, a revoke leaves its state, its token and its env file alone, also where
 // it ends what an earlier mint left.
 func TestRevokeBesideMint(t *testing.T) {
