@@ -185,7 +185,10 @@ func removeEnv(path string) error {
 		_, after, _ = strings.Cut(after, "\n")
 	}
 	if before+after == "" {
-		return plain(os.Remove(path))
+		if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) { // another revoke removed it
+			return plain(err)
+		}
+		return nil
 	}
 	return plain(os.WriteFile(path, []byte(before+after), 0o600))
 }

@@ -184,15 +184,15 @@ func (d *stateDir) States() ([]string, error) {
 		return nil, fmt.Errorf("read state-dir: %w", err)
 	}
 	info, err := os.Lstat(d.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
 	if err == nil && !ownedAlone(info) {
 		err = errOthers
 	}
 	var entries []fs.DirEntry
 	if err == nil {
 		entries, err = os.ReadDir(d.path)
+	}
+	if errors.Is(err, fs.ErrNotExist) { // never made, or removed meanwhile
+		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read state-dir: %w", plain(err))

@@ -471,6 +471,26 @@ func firstMints(t *testing.T, beside bool) {
 	}
 }
 
+// TestRevokesAtOnce: revokes of the same env file find what others of them are removing. None fails, and nothing is
+// left.
+func TestRevokesAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorkspace(t)
+	defer w.showHistory(t)
+	for range 15 {
+		w.round(t, &step{command: "mint"})
+		var revokes []*step
+		for range 5 {
+			revokes = append(revokes, &step{command: "revoke"})
+		}
+		w.round(t, revokes...)
+		w.checkNothing(t)
+		if t.Failed() {
+			return
+		}
+	}
+}
+
 // TestRevokeBesideMint: while a mint is running, a revoke leaves its state, its token and its env file alone, also where
 // it ends what an earlier mint left.
 func TestRevokeBesideMint(t *testing.T) {
