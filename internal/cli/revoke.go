@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"github.com/ephemeral-ci/jfrog-token/internal/config"
 	"github.com/ephemeral-ci/jfrog-token/internal/jfrog"
@@ -37,33 +38,30 @@ func (r *run) revokeSaved(ctx context.Context) error {
 	all, cancel := b.Cleanup()
 	defer cancel()
 	markers, err := r.ci.States()
-	found, running := false, false
+	busy, ended := false, map[string]bool{}
 	for i, m := range markers {
-		s, busy, e := r.take(m)
+		s, others, e := r.take(m)
 		switch {
 		case errors.Is(e, fs.ErrNotExist): // another revoke ended it
 		case e != nil:
 			err = errors.Join(err, e)
 		case s.EnvFile != r.ci.EnvFile():
 			r.sayOther(s)
-			continue
-		}
-		text, busy, e := r.ci.Take(m)
-		if busy {
-			running = true
+		case others:
+			busy = true
 			r.sayBusy()
 		default:
-			found = true
+			ended[m] = true
 			part, cancel := wire.Share(all, len(markers)-i)
 			e = r.end(part, s)
 			cancel()
 		}
 		err = errors.Join(err, e)
 	}
-	if !found && !running && err == nil {
+	if len(ended) == 0 && !busy && err == nil {
 		r.sayNothing()
 	}
-	err = errors.Join(err, r.ci.Clear(running))
+	err = errors.Join(err, r.ci.Clear(r.othersUseEnv(ended)))
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -85,6 +83,17 @@ func (r *run) take(marker string) (s lease.State, busy bool, err error) {
 	}
 	s, err = lease.Decode(text) // its mint may have saved it once more
 	return s, false, err
+}
+
+// othersUseEnv reports whether the env file may be that of a mint which was not
+// ended here: one that is running, or that began since.
+func (r *run) othersUseEnv(ended map[string]bool) bool {
+	markers, _ := r.ci.States()
+	return slices.ContainsFunc(markers, func(m string) bool {
+		text, err := r.ci.Read(m)
+		s, invalid := lease.Decode(text)
+		return !ended[m] && err == nil && invalid == nil && s.EnvFile == r.ci.EnvFile()
+	})
 }
 
 // end ends what one mint saved.

@@ -491,6 +491,22 @@ func TestRevokesAtOnce(t *testing.T) {
 	}
 }
 
+// TestRevokeBesideLaterMint: a revoke that takes its time leaves the env file of a mint that began after it.
+func TestRevokeBesideLaterMint(t *testing.T) {
+	t.Parallel()
+	w := newWorkspace(t)
+	defer w.showHistory(t)
+	w.round(t, &step{command: "mint"})
+	revoke, mint := &step{command: "revoke"}, &step{command: "mint"}
+	finish := w.hold(t, revoke, "revoke:received")
+	w.round(t, mint)
+	finish()
+	w.checkHandedOn(t, []*step{mint})
+	w.checkWorks(t, mint)
+	w.round(t, &step{command: "revoke"})
+	w.checkNothing(t)
+}
+
 // TestRevokeBesideMint: while a mint is running, a revoke leaves its state, its token and its env file alone, also where
 // it ends what an earlier mint left.
 func TestRevokeBesideMint(t *testing.T) {
@@ -542,7 +558,7 @@ func TestRevokeBesideAnotherMint(t *testing.T) {
 	w.checkNothing(t)
 }
 
-// hold runs a mint up to a point of its create request. finish lets it go on, to its end.
+// hold runs a step up to a point of its request. finish lets it go on, to its end.
 func (w *workspace) hold(t *testing.T, s *step, point string) (finish func()) {
 	t.Helper()
 	reached, release, ended := make(chan struct{}), make(chan struct{}), make(chan struct{})
@@ -560,7 +576,7 @@ func (w *workspace) hold(t *testing.T, s *step, point string) (finish func()) {
 	select {
 	case <-reached:
 	case <-ended:
-		t.Fatalf("the mint never came to %s", point)
+		t.Fatalf("%v never came to %s", s, point)
 	}
 	return func() {
 		close(release)
