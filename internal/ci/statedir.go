@@ -172,7 +172,6 @@ func (d *stateDir) Take(marker string) (state []byte, busy bool, err error) {
 		_ = f.Close()
 		return nil, busy, plain(err)
 	}
-	d.marker = marker
 	d.keep(marker, f)
 	state, err = readOwn(path)
 	return state, false, err

@@ -79,25 +79,27 @@ func (j *job) open() error {
 // ever come back to a workspace that is kept.
 func (r *run) dropExpired() {
 	markers, _ := r.ci.States()
-	over := func(text []byte, err error) bool {
-		s, invalid := lease.Decode(text)
-		return err == nil && invalid == nil && s.Over()
-	}
 	for _, m := range markers {
-		if !over(r.ci.Read(m)) {
-			continue
-		}
-		if text, busy, err := r.ci.Take(m); !busy && over(text, err) {
-			_ = r.ci.Drop(m)
+		if s, err := r.read(m); err == nil && s.Over() {
+			r.dropOver(m)
 		}
 	}
 }
 
-// drop forgets a state that nobody else is at.
-func (r *run) drop(marker string) {
-	if _, busy, err := r.ci.Take(marker); err == nil && !busy {
+// dropOver forgets a state if nobody else is at it.
+func (r *run) dropOver(marker string) {
+	text, busy, err := r.ci.Take(marker)
+	if s, invalid := lease.Decode(text); err == nil && !busy && invalid == nil && s.Over() {
 		_ = r.ci.Drop(marker)
 	}
+}
+
+func (r *run) read(marker string) (lease.State, error) {
+	text, err := r.ci.Read(marker)
+	if err != nil {
+		return lease.State{}, err
+	}
+	return lease.Decode(text)
 }
 
 // platform returns a client of the platform at u.

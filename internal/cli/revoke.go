@@ -45,6 +45,8 @@ func (r *run) revokeSaved(ctx context.Context) error {
 		case errors.Is(e, fs.ErrNotExist): // another revoke ended it
 		case e != nil:
 			err = errors.Join(err, e)
+		case s.EnvFile != r.ci.EnvFile() && s.Over():
+			r.dropOver(m)
 		case s.EnvFile != r.ci.EnvFile():
 			r.sayOther(s)
 		case others:
@@ -53,10 +55,9 @@ func (r *run) revokeSaved(ctx context.Context) error {
 		default:
 			ended[m] = true
 			part, cancel := wire.Share(all, len(markers)-i)
-			e = r.end(part, s)
+			err = errors.Join(err, r.end(part, s))
 			cancel()
 		}
-		err = errors.Join(err, e)
 	}
 	if len(ended) == 0 && !busy && err == nil {
 		r.sayNothing()
@@ -71,18 +72,14 @@ func (r *run) revokeSaved(ctx context.Context) error {
 // take returns a state, and locks it if it is this job's: to lock that of
 // another env file would keep its own revoke from it.
 func (r *run) take(marker string) (s lease.State, busy bool, err error) {
-	text, err := r.ci.Read(marker)
-	if err == nil {
-		s, err = lease.Decode(text)
-	}
-	if err != nil || s.EnvFile != r.ci.EnvFile() {
+	if s, err = r.read(marker); err != nil || s.EnvFile != r.ci.EnvFile() {
 		return s, false, err
 	}
-	if text, busy, err = r.ci.Take(marker); err != nil || busy {
-		return s, busy, err
+	text, busy, err := r.ci.Take(marker)
+	if err == nil && !busy {
+		s, err = lease.Decode(text) // its mint may have saved it once more
 	}
-	s, err = lease.Decode(text) // its mint may have saved it once more
-	return s, false, err
+	return s, busy, err
 }
 
 // othersUseEnv reports whether the env file may be that of a mint which was not
@@ -90,9 +87,8 @@ func (r *run) take(marker string) (s lease.State, busy bool, err error) {
 func (r *run) othersUseEnv(ended map[string]bool) bool {
 	markers, _ := r.ci.States()
 	return slices.ContainsFunc(markers, func(m string) bool {
-		text, err := r.ci.Read(m)
-		s, invalid := lease.Decode(text)
-		return !ended[m] && err == nil && invalid == nil && s.EnvFile == r.ci.EnvFile()
+		s, err := r.read(m)
+		return !ended[m] && err == nil && s.EnvFile == r.ci.EnvFile()
 	})
 }
 
