@@ -97,7 +97,7 @@ func (r *run) dropOver(marker string) {
 func (r *run) read(marker string) (lease.State, error) {
 	text, err := r.ci.Read(marker)
 	if err != nil {
-		return lease.State{}, err
+		return lease.State{}, fmt.Errorf("read state: %w", err)
 	}
 	return lease.Decode(text)
 }
