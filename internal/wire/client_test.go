@@ -2,13 +2,10 @@ package wire_test
 
 import (
 	"bytes"
-	"context"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"log"
 	"net"
 	"net/http"
 	"net/url"
@@ -130,29 +127,6 @@ func TestNoFailureRepeatsTheOtherSide(t *testing.T) {
 	}
 }
 
-// What a library sends through our client is under the same rules.
-func TestLibrariesFollowNoRedirectEither(t *testing.T) {
-	t.Parallel()
-	var arrived atomic.Int32
-	elsewhere := serve(t, func(http.ResponseWriter, *http.Request) { arrived.Add(1) })
-	u := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		http.Redirect(w, r, elsewhere.String(), http.StatusTemporaryRedirect)
-	})
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, u.String(), strings.NewReader("body"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "Bearer x")
-	res, err := client().HTTP().Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	if res.StatusCode != http.StatusTemporaryRedirect || arrived.Load() != 0 {
-		t.Errorf("expected %d, %d to be %d, %d", res.StatusCode, arrived.Load(), http.StatusTemporaryRedirect, 0)
-	}
-}
-
 func TestWhatARequestIs(t *testing.T) {
 	t.Parallel()
 	var got *http.Request
@@ -171,6 +145,10 @@ func TestWhatARequestIs(t *testing.T) {
 		{"with a credential and a body", wire.Request{Method: http.MethodPost, Bearer: secret.New("b"), Body: map[string]string{"a": "<&>"}},
 			http.Header{"Authorization": {"Bearer b"}, "Content-Type": {"application/json"}}, `{"a":"\u003c\u0026\u003e"}`},
 		{"without a credential", wire.Request{Method: http.MethodPost, Body: struct{}{}}, http.Header{"Content-Type": {"application/json"}}, `{}`},
+		{"with another scheme", wire.Request{Method: http.MethodPost, Bearer: secret.New("b"), Scheme: "Token", Body: struct{}{}},
+			http.Header{"Authorization": {"Token b"}, "Content-Type": {"application/json"}}, `{}`},
+		{"with a further field", wire.Request{Method: http.MethodGet, Header: http.Header{"Metadata-Flavor": {"Google"}, "User-Agent": {"other"}}},
+			http.Header{"Metadata-Flavor": {"Google"}}, ""},
 		{"without a body", wire.Request{Method: http.MethodDelete, Bearer: secret.New("b")}, http.Header{"Authorization": {"Bearer b"}}, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -183,7 +161,7 @@ func TestWhatARequestIs(t *testing.T) {
 			c.header.Set("Accept", "application/json")
 			// Idempotency-Key would make net/http send a POST again by itself:
 			// https://github.com/golang/go/blob/master/src/net/http/request.go
-			for _, name := range []string{"Authorization", "Content-Type", "User-Agent", "Accept", "Accept-Encoding", "Idempotency-Key", "X-Idempotency-Key", "Cookie", "Referer"} {
+			for _, name := range []string{"Authorization", "Content-Type", "User-Agent", "Accept", "Accept-Encoding", "Idempotency-Key", "X-Idempotency-Key", "Cookie", "Referer", "Metadata-Flavor"} {
 				if got, want := got.Header.Get(name), c.header.Get(name); got != want {
 					t.Errorf("%s: expected %q to be %q", name, got, want)
 				}
@@ -195,8 +173,8 @@ func TestWhatARequestIs(t *testing.T) {
 	}
 }
 
-// The User-Agent is ours whatever a library sets.
-func TestUserAgentOfALibrary(t *testing.T) {
+// A RoundTripper must not change the request that it is given.
+func TestTheRequestOfTheCallerIsNotChanged(t *testing.T) {
 	t.Parallel()
 	var got string
 	u := serve(t, func(_ http.ResponseWriter, r *http.Request) { got = r.UserAgent() })
@@ -204,51 +182,53 @@ func TestUserAgentOfALibrary(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	req.Header.Set("User-Agent", "library/1.0")
-	res, err := client().HTTP().Do(req)
+	req.Header.Set("User-Agent", "other/1.0")
+	res, err := client().RoundTrip(req)
 	if err != nil {
 		t.Fatal(err)
 	}
 	res.Body.Close()
-	if got != "jfrog-token/test" || req.UserAgent() != "library/1.0" { // a RoundTripper must not change the request
-		t.Errorf("expected %q, %q to be %q, %q", got, req.UserAgent(), "jfrog-token/test", "library/1.0")
+	if got != "jfrog-token/test" || req.UserAgent() != "other/1.0" {
+		t.Errorf("expected %q, %q to be %q, %q", got, req.UserAgent(), "jfrog-token/test", "other/1.0")
 	}
 }
 
 func TestBodyLimit(t *testing.T) {
 	t.Parallel()
-	const limit = 256 << 10
-	for _, c := range []struct {
-		size    int
-		chunked bool
-		ok      bool
-	}{{limit - 1, false, true}, {limit, false, true}, {limit, true, true}, {limit + 1, false, false}, {limit + 1, true, false}, {2 * limit, true, false}} {
-		t.Run(fmt.Sprint(c.size, c.chunked), func(t *testing.T) {
-			t.Parallel()
-			// Blanks after JSON are no part of it: a body that was cut would
-			// still be whole JSON.
-			body := append([]byte(`{"access_token":"x"}`), bytes.Repeat([]byte(" "), c.size-20)...)
-			u := serve(t, func(w http.ResponseWriter, _ *http.Request) {
-				if !c.chunked {
-					w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	for _, limit := range []int{0, 64 << 10, 512 << 10} {
+		most := limit
+		if limit == 0 {
+			most = 256 << 10
+		}
+		for _, c := range []struct {
+			size    int
+			chunked bool
+			ok      bool
+		}{{most - 1, false, true}, {most, false, true}, {most, true, true}, {most + 1, false, false}, {most + 1, true, false}, {2 * most, true, false}} {
+			t.Run(fmt.Sprint(limit, c.size, c.chunked), func(t *testing.T) {
+				t.Parallel()
+				// Whitespace after JSON is no part of it: a body that was cut
+				// would still be whole JSON.
+				body := append([]byte(`{"access_token":"x"}`), bytes.Repeat([]byte(" "), c.size-20)...)
+				u := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+					if !c.chunked {
+						w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+					}
+					_, _ = w.Write(body)
+				})
+				r := wire.Request{Method: http.MethodGet, URL: u, MaxBody: limit}
+				var answer map[string]string
+				_, err := client().Do(t.Context(), r, &answer)
+				if (err == nil) != c.ok || (answer != nil) != c.ok {
+					t.Errorf("expected %v, %v to be %t", err, answer, c.ok)
 				}
-				_, _ = w.Write(body)
+				var raw []byte
+				_, err = client().Do(t.Context(), r, &raw)
+				if (err == nil) != c.ok || c.ok && !bytes.Equal(raw, body) || !c.ok && raw != nil {
+					t.Errorf("expected %d bytes, %v to be %d, %t", len(raw), err, len(body), c.ok)
+				}
 			})
-			var answer map[string]string
-			_, err := client().Do(t.Context(), wire.Request{Method: http.MethodGet, URL: u}, &answer)
-			if (err == nil) != c.ok || (answer != nil) != c.ok {
-				t.Errorf("expected %v, %v to be %t", err, answer, c.ok)
-			}
-			res, err := client().HTTP().Get(u.String())
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer res.Body.Close()
-			n, err := io.Copy(io.Discard, res.Body)
-			if want := int64(min(c.size, limit)); (err == nil) != c.ok || n != want {
-				t.Errorf("expected %d, %v to be %d, %t", n, err, want, c.ok)
-			}
-		})
+		}
 	}
 }
 
@@ -271,118 +251,6 @@ func TestTraceSaysNoMoreThanItMay(t *testing.T) {
 	want := []wire.Exchange{{Method: "POST", Path: "/x", Status: 418}, {Method: "GET", Path: "/y"}}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("expected %v to be %v", got, want)
-	}
-}
-
-// counted is a server that counts the connections that it accepts.
-type counted struct {
-	net.Listener
-	accepts atomic.Int32
-	came    chan struct{}
-}
-
-func (c *counted) Accept() (net.Conn, error) {
-	conn, err := c.Listener.Accept()
-	if err == nil {
-		c.accepts.Add(1)
-		c.came <- struct{}{}
-	}
-	return conn, err
-}
-
-func serveCounted(t *testing.T, h http.HandlerFunc) (*url.URL, *counted) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &counted{Listener: l, came: make(chan struct{}, 16)}
-	certificate := authority().Certificate([]string{"127.0.0.1"}, time.Time{}, time.Time{})
-	s := &http.Server{Handler: h, TLSConfig: &tls.Config{Certificates: []tls.Certificate{certificate}}, ErrorLog: log.New(io.Discard, "", 0)}
-	go func() { _ = s.ServeTLS(c, "", "") }()
-	t.Cleanup(func() { s.Close() })
-	return parse(t, "https://"+l.Addr().String()), c
-}
-
-// The connection that is opened while the ID token is fetched is the one that
-// the exchange goes over.
-func TestOpenedConnectionIsUsed(t *testing.T) {
-	t.Parallel()
-	ok := func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }
-	for _, c := range []struct {
-		name    string
-		open    int
-		request int
-		want    int32
-	}{
-		{"opened and used", 1, 1, 1}, {"not opened", 0, 1, 1}, {"used twice", 1, 2, 1}, {"opened alone", 1, 0, 1},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			u, accepted := serveCounted(t, ok)
-			client := client()
-			for range c.open {
-				client.Open(t.Context(), u)
-			}
-			for range c.request {
-				if _, err := client.Do(t.Context(), wire.Request{Method: http.MethodDelete, URL: u}, nil); err != nil {
-					t.Fatalf("expected %v to be %v", err, nil)
-				}
-			}
-			<-accepted.came // Open has no answer to wait for
-			if got := accepted.accepts.Load(); got != c.want {
-				t.Errorf("expected %d connections to be %d", got, c.want)
-			}
-		})
-	}
-}
-
-// What was opened to one host is no connection to another.
-func TestOpenedConnectionIsForItsHostAlone(t *testing.T) {
-	t.Parallel()
-	ok := func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }
-	a, atA := serveCounted(t, ok)
-	b, atB := serveCounted(t, ok)
-	client := client()
-	client.Open(t.Context(), a)
-	for _, u := range []*url.URL{b, a} {
-		if _, err := client.Do(t.Context(), wire.Request{Method: http.MethodDelete, URL: u}, nil); err != nil {
-			t.Fatalf("expected %v to be %v", err, nil)
-		}
-	}
-	if atA.accepts.Load() != 1 || atB.accepts.Load() != 1 {
-		t.Errorf("expected %d, %d connections to be %d, %d", atA.accepts.Load(), atB.accepts.Load(), 1, 1)
-	}
-}
-
-// A failure to open is left for the request to meet, once.
-func TestOpenedInVain(t *testing.T) {
-	t.Parallel()
-	var accepts atomic.Int32
-	address := listen(t, func(net.Conn) { accepts.Add(1) })
-	client := client()
-	u := parse(t, "https://"+address)
-	client.Open(t.Context(), u)
-	_, err := client.Do(t.Context(), wire.Request{Method: http.MethodDelete, URL: u}, nil)
-	var e *wire.Error
-	if !errors.As(err, &e) || !e.Retryable() || accepts.Load() != 2 {
-		t.Errorf("expected %v after %d connections to be %q", err, accepts.Load(), "a broken connection after 2")
-	}
-}
-
-// Nothing is opened for http, and an ended context opens nothing that stays.
-func TestOpenOpensNothing(t *testing.T) {
-	t.Parallel()
-	var accepts atomic.Int32
-	address := listen(t, func(net.Conn) { accepts.Add(1) })
-	ended, cancel := context.WithCancel(t.Context())
-	cancel()
-	client := client()
-	client.Open(t.Context(), parse(t, "http://"+address))
-	client.Open(ended, parse(t, "https://"+address))
-	_, err := client.Do(ended, wire.Request{Method: http.MethodDelete, URL: parse(t, "https://"+address)}, nil)
-	if err == nil || accepts.Load() != 0 {
-		t.Errorf("expected %v, %d connections to be %q, %d", err, accepts.Load(), "an error", 0)
 	}
 }
 

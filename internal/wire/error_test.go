@@ -28,50 +28,53 @@ import (
 // send, and those that a client must survive.
 func TestDecodeError(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct{ name, body, code, message string }{
-		{"Access", `{"errors":[{"code":"BAD_REQUEST","message":"Invalid audience"}]}`, "BAD_REQUEST", "Invalid audience"},
+	for _, c := range []struct {
+		name, body, code, message string
+		known                     bool // it has one of the forms in which a service refuses
+	}{
+		{"Access", `{"errors":[{"code":"BAD_REQUEST","message":"Invalid audience"}]}`, "BAD_REQUEST", "Invalid audience", true},
 		// https://github.com/jfrog/jfrog-client-go/issues/753
 		{"Access, with a detail", `{"errors":[{"code":"BAD_REQUEST","message":"Token not revocable.","detail":"revocableExpiryThresholdMillis: 21600000"}]}`,
-			"BAD_REQUEST", "Token not revocable (revocableExpiryThresholdMillis: 21600000)"},
-		{"Access, older and flat", `{"code":"UNAUTHORIZED","message":"Invalid token, expired","detail":"at noon"}`, "UNAUTHORIZED", "Invalid token, expired (at noon)"},
-		{"Artifactory", `{"errors":[{"status":401,"message":"Token failed verification: expired"}]}`, "", "Token failed verification: expired"},
-		{"OAuth", `{"error":"invalid_request","error_description":"Illegal audience"}`, "invalid_request", "Illegal audience"},
-		{"Xray", `{"error":"Found invalid token"}`, "", "Found invalid token"},
-		{"a CI", `{"message":"Unauthorized"}`, "", "Unauthorized"},
-		{"plain text", "Bad credentials\n", "", "Bad credentials"},
-		{"nothing", "", "", ""},
-		{"blanks", " \r\n\t", "", ""},
-		{"HTML", "<!DOCTYPE html><html><head><title>403</title></head></html>", "", ""},
-		{"XML", "<error>x</error>", "", ""},
+			"BAD_REQUEST", "Token not revocable (revocableExpiryThresholdMillis: 21600000)", true},
+		{"Access, older and flat", `{"code":"UNAUTHORIZED","message":"Invalid token, expired","detail":"at noon"}`, "UNAUTHORIZED", "Invalid token, expired (at noon)", true},
+		{"Artifactory", `{"errors":[{"status":401,"message":"Token failed verification: expired"}]}`, "", "Token failed verification: expired", true},
+		{"OAuth", `{"error":"invalid_request","error_description":"Illegal audience"}`, "invalid_request", "Illegal audience", true},
+		{"Xray", `{"error":"Found invalid token"}`, "", "Found invalid token", true},
+		{"a CI", `{"message":"Unauthorized"}`, "", "Unauthorized", true},
+		{"plain text", "Bad credentials\n", "", "Bad credentials", false},
+		{"nothing", "", "", "", false},
+		{"blanks", " \r\n\t", "", "", false},
+		{"HTML", "<!DOCTYPE html><html><head><title>403</title></head></html>", "", "", false},
+		{"XML", "<error>x</error>", "", "", false},
 
-		{"two errors", `{"errors":[{"code":"A","message":"a"},{"code":"B","message":"b"}]}`, "A", "a"},
-		{"no errors in the list", `{"errors":[],"message":"a"}`, "", "a"},
-		{"null for the list", `{"errors":null,"message":"a"}`, "", "a"},
-		{"an error that is null", `{"errors":[null],"message":"a"}`, "", ""},
-		{"a code alone", `{"code":"NOT_FOUND"}`, "", "NOT_FOUND"},
-		{"a detail that repeats the message", `{"code":"A","message":"a","detail":"a"}`, "A", "a"},
-		{"blanks in the fields", `{"code":" A ","message":"\n a \n"}`, "A", "a"},
-		{"other names", `{"reason":"a","status":"b"}`, "", ""},
-		{"numbers", `{"code":404,"message":404}`, "", ""},
-		{"objects", `{"code":{"a":1},"message":["a"]}`, "", ""},
-		{"booleans", `{"error":true,"error_description":false}`, "", ""},
-		{"nulls", `{"code":null,"message":null,"error":"e"}`, "", "e"},
-		{"a list for an object", `[{"message":"a"}]`, "", ""},
-		{"a text for the list", `{"errors":"a","message":"b"}`, "", ""},
-		{"null", `null`, "", ""},
-		{"half of it", `{"errors":[{"code":"BAD_REQUEST","message":"Inv`, "", ""},
-		{"more than it", `{"message":"a"}{"message":"b"}`, "", ""},
-		{"depth", strings.Repeat(`{"errors":[`, 20000), "", ""},
-		{"text that is not UTF-8", "caf\xe9", "", ""},
-		{"JSON that is not UTF-8", "{\"message\":\"caf\xe9\"}", "", "caf\uFFFD"},
-		{"half of a surrogate", `{"message":"a\ud800b"}`, "", "a\uFFFDb"},
-		{"a zero byte", `{"message":"a\u0000b"}`, "", "a\x00b"}, // made harmless where it is printed
+		{"two errors", `{"errors":[{"code":"A","message":"a"},{"code":"B","message":"b"}]}`, "A", "a", true},
+		{"no errors in the list", `{"errors":[],"message":"a"}`, "", "a", true},
+		{"null for the list", `{"errors":null,"message":"a"}`, "", "a", true},
+		{"an error that is null", `{"errors":[null],"message":"a"}`, "", "", false},
+		{"a code alone", `{"code":"NOT_FOUND"}`, "", "NOT_FOUND", true},
+		{"a detail that repeats the message", `{"code":"A","message":"a","detail":"a"}`, "A", "a", true},
+		{"blanks in the fields", `{"code":" A ","message":"\n a \n"}`, "A", "a", true},
+		{"other names", `{"reason":"a","status":"b"}`, "", "", false},
+		{"numbers", `{"code":404,"message":404}`, "", "", false},
+		{"objects", `{"code":{"a":1},"message":["a"]}`, "", "", false},
+		{"booleans", `{"error":true,"error_description":false}`, "", "", false},
+		{"nulls", `{"code":null,"message":null,"error":"e"}`, "", "e", true},
+		{"a list for an object", `[{"message":"a"}]`, "", "", false},
+		{"a text for the list", `{"errors":"a","message":"b"}`, "", "", false},
+		{"null", `null`, "", "", false},
+		{"half of it", `{"errors":[{"code":"BAD_REQUEST","message":"Inv`, "", "", false},
+		{"more than it", `{"message":"a"}{"message":"b"}`, "", "", false},
+		{"depth", strings.Repeat(`{"errors":[`, 20000), "", "", false},
+		{"text that is not UTF-8", "caf\xe9", "", "", false},
+		{"JSON that is not UTF-8", "{\"message\":\"caf\xe9\"}", "", "caf\uFFFD", true},
+		{"half of a surrogate", `{"message":"a\ud800b"}`, "", "a\uFFFDb", true},
+		{"a zero byte", `{"message":"a\u0000b"}`, "", "a\x00b", true}, // made harmless where it is printed
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			code, message := wire.DecodeError([]byte(c.body))
-			if code != c.code || message != c.message {
-				t.Errorf("expected %q, %q to be %q, %q", code, message, c.code, c.message)
+			code, message, known := wire.DecodeError([]byte(c.body))
+			if code != c.code || message != c.message || known != c.known {
+				t.Errorf("expected %q, %q, %t to be %q, %q, %t", code, message, known, c.code, c.message, c.known)
 			}
 		})
 	}
@@ -95,7 +98,7 @@ func TestDecodeErrorCutsWhatIsLong(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			code, message := wire.DecodeError([]byte(c.body))
+			code, message, _ := wire.DecodeError([]byte(c.body))
 			if code != c.code || message != c.message {
 				t.Errorf("expected %q, %q to be %q, %q", code, message, c.code, c.message)
 			}
@@ -122,7 +125,7 @@ func TestDecodeErrorTakesSecretsOut(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			code, message := wire.DecodeError([]byte(c.body), secret.New(bearer), secret.New(odd))
+			code, message, _ := wire.DecodeError([]byte(c.body), secret.New(bearer), secret.New(odd))
 			if code != c.code || message != c.message {
 				t.Errorf("expected %q, %q to be %q, %q", code, message, c.code, c.message)
 			}
@@ -150,7 +153,7 @@ func FuzzDecodeError(f *testing.F) {
 			written = quote(written)
 		}
 		for _, body := range []string{before + written + after, `{"message":"` + quote(before+s+after) + `"}`, `{"error":"` + quote(quote(before+s+after)) + `"}`} {
-			code, message := wire.DecodeError([]byte(body), secret.New(s))
+			code, message, _ := wire.DecodeError([]byte(body), secret.New(s))
 			for _, got := range []string{code, message} {
 				if strings.Contains(got, s) || strings.Contains(got, quote(s)) {
 					t.Errorf("%q: expected %q to be %q", body, got, "without "+s)
@@ -252,7 +255,8 @@ func request(t *testing.T, ctx context.Context, u *url.URL) *wire.Error {
 
 // What each way to fail, as it really happens, is taken for: whether the same
 // request is sent again, whether a certificate or a proxy is to blame, and
-// whether a token may exist that nobody received.
+// whether the request may have arrived. What that means for a token is decided
+// in package jfrog, by what was responded.
 func TestRealFailures(t *testing.T) {
 	t.Parallel()
 	mebibytes := func(n int) string { return strings.Repeat(strings.Repeat(" ", 1<<20), n) }
@@ -285,7 +289,7 @@ func TestRealFailures(t *testing.T) {
 		start       func(*testing.T) *url.URL
 		retryable   bool
 		certificate bool
-		unknown     bool
+		sent        bool
 	}{
 		{"refused", func(t *testing.T) *url.URL {
 			l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -323,7 +327,7 @@ func TestRealFailures(t *testing.T) {
 		{"closed within a refusal", raw("http", func(c net.Conn) {
 			readRequest(c)
 			_, _ = io.WriteString(c, "HTTP/1.1 403 Forbidden\r\nContent-Length: 99\r\n\r\n{")
-		}), true, false, false},
+		}), true, false, true},
 
 		{"TLS 1.1 and older alone", func(t *testing.T) *url.URL {
 			certificate := authority().Certificate([]string{"127.0.0.1"}, time.Time{}, time.Time{})
@@ -356,13 +360,13 @@ func TestRealFailures(t *testing.T) {
 			})
 		}, false, false, true},
 		{"a body of 2 MiB", answer(200, "application/json", mebibytes(2)+`{}`), false, false, true},
-		{"a refusal of 2 MiB", answer(400, "application/json", mebibytes(2)+`{}`), false, false, false},
+		{"a refusal of 2 MiB", answer(400, "application/json", mebibytes(2)+`{}`), false, false, true},
 		{"a header of 2 MiB", func(t *testing.T) *url.URL {
 			return serve(t, func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X-Big", mebibytes(2)) })
 		}, false, false, true},
 		{"an answer that is no JSON", answer(200, "text/plain", "OK"), false, false, true},
 		{"an answer that is empty", answer(200, "application/json", ""), false, false, true},
-		{"a page with status 200", answer(200, "text/html", "<!DOCTYPE html><html>Log in</html>"), false, false, false},
+		{"a page with status 200", answer(200, "text/html", "<!DOCTYPE html><html>Log in</html>"), false, false, true},
 		{"compressed unasked", answer(200, "application/json", "\x1f\x8b\x08\x00\x00"), false, false, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -374,8 +378,8 @@ func TestRealFailures(t *testing.T) {
 			if got := wire.IsCertificate(e.Err); got != c.certificate {
 				t.Errorf("%v: expected certificate %t to be %t", e, got, c.certificate)
 			}
-			if e.Unknown != c.unknown {
-				t.Errorf("%v: expected unknown %t to be %t", e, e.Unknown, c.unknown)
+			if e.Sent != c.sent {
+				t.Errorf("%v: expected sent %t to be %t", e, e.Sent, c.sent)
 			}
 			if wire.IsProxy(e.Err) || wire.IsUnresolved(e.Err) {
 				t.Errorf("expected %v to be %q", e, "the peer's fault")
@@ -384,9 +388,8 @@ func TestRealFailures(t *testing.T) {
 	}
 }
 
-// The statuses that are worth another try, and those after which a token may
-// exist: keboola/cli#601 saw a 500 after the row was saved, and a gateway's 5xx
-// does not tell; 503 with Retry-After and 429 come before any work.
+// The statuses that are worth another try. After which of them a token may
+// exist is decided in package jfrog: whatever the status, the request arrived.
 func TestStatuses(t *testing.T) {
 	t.Parallel()
 	u := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -395,7 +398,6 @@ func TestStatuses(t *testing.T) {
 		_, _ = io.WriteString(w, `{"errors":[{"code":"C","message":"said bearer-needle"}]}`)
 	})
 	retryable := map[int]bool{408: true, 425: true, 429: true, 500: true, 502: true, 503: true, 504: true}
-	unknown := map[int]bool{500: true, 502: true, 503: true, 504: true, 505: true, 507: true, 508: true, 511: true, 520: true, 522: true, 599: true}
 	for _, status := range []int{300, 301, 302, 303, 304, 305, 307, 308, 400, 401, 402, 403, 404, 405, 406, 407, 408, 409, 410, 411, 412, 413, 415, 418, 421, 422, 423, 424, 425,
 		426, 428, 429, 431, 451, 499, 500, 501, 502, 503, 504, 505, 507, 508, 511, 520, 522, 599} {
 		t.Run(strconv.Itoa(status), func(t *testing.T) {
@@ -403,15 +405,15 @@ func TestStatuses(t *testing.T) {
 			at := *u
 			at.Path = "/" + strconv.Itoa(status)
 			e := request(t, t.Context(), &at)
-			if e.Status != status || e.Retryable() != retryable[status] || e.Unknown != unknown[status] {
-				t.Errorf("expected %d, %t, %t to be %d, %t, %t", e.Status, e.Retryable(), e.Unknown, status, retryable[status], unknown[status])
+			if e.Status != status || e.Retryable() != retryable[status] || !e.Sent {
+				t.Errorf("expected %d, %t, %t to be %d, %t, %t", e.Status, e.Retryable(), e.Sent, status, retryable[status], true)
 			}
 			want := "said ***"
 			if status < 400 { // of a redirect only where it leads is of use
 				want = ""
 			}
-			if e.Message != want {
-				t.Errorf("expected %q to be %q", e.Message, want)
+			if e.Message != want || e.JSON != (want != "") {
+				t.Errorf("expected %q, %t to be %q, %t", e.Message, e.JSON, want, want != "")
 			}
 		})
 	}
@@ -437,11 +439,11 @@ func TestNoAnswerInTime(t *testing.T) {
 			defer cancel()
 			e := request(t, ctx, parse(t, scheme+"://"+address))
 			<-received
-			if e.Reason() != "no answer in time" || !e.Retryable() {
-				t.Errorf("expected %q, %t to be %q, %t", e.Reason(), e.Retryable(), "no answer in time", true)
+			if e.Reason() != "no response in time" || !e.Retryable() {
+				t.Errorf("expected %q, %t to be %q, %t", e.Reason(), e.Retryable(), "no response in time", true)
 			}
-			if want := scheme == "http"; e.Unknown != want {
-				t.Errorf("expected unknown %t to be %t", e.Unknown, want)
+			if want := scheme == "http"; e.Sent != want {
+				t.Errorf("expected sent %t to be %t", e.Sent, want)
 			}
 		})
 	}
@@ -462,7 +464,7 @@ func TestInterrupted(t *testing.T) {
 	})
 	_, err := client().Do(ctx, wire.Request{Method: http.MethodDelete, URL: parse(t, "http://"+address+"/x")}, nil)
 	var e *wire.Error
-	if !errors.As(err, &e) || e.Unknown || !errors.Is(context.Cause(ctx), interruption{}) {
+	if !errors.As(err, &e) || !e.Sent || !errors.Is(context.Cause(ctx), interruption{}) {
 		t.Errorf("expected %v to be %q", err, "an interruption")
 	}
 	if e.Retryable() {
@@ -521,10 +523,10 @@ func TestErrorText(t *testing.T) {
 		{"a status", func(e *wire.Error) { e.Status = 500 }, "HTTP 500"},
 		{"a code", func(e *wire.Error) { e.Status, e.Code = 403, "FORBIDDEN" }, "HTTP 403 FORBIDDEN"},
 		{"a message", func(e *wire.Error) { e.Status, e.Code, e.Message = 400, "BAD_REQUEST", "Invalid audience" }, "HTTP 400 BAD_REQUEST: Invalid audience"},
-		{"a page", func(e *wire.Error) { e.Status, e.HTML = 403, true }, "HTTP 403 with a page of HTML"},
-		{"a page for JSON", func(e *wire.Error) { e.Status, e.HTML, e.Err = 200, true, wire.ErrNotJSON }, "HTTP 200 with a page of HTML"},
+		{"a page", func(e *wire.Error) { e.Status, e.HTML = 403, true }, "HTTP 403, got an HTML page instead of JSON"},
+		{"a page for JSON", func(e *wire.Error) { e.Status, e.HTML, e.Err = 200, true, wire.ErrNotJSON }, "HTTP 200, got an HTML page instead of JSON"},
 		{"a redirect", func(e *wire.Error) { e.Status, e.Location = 302, "https://login.test" }, "HTTP 302, a redirect to https://login.test"},
-		{"no JSON", func(e *wire.Error) { e.Status, e.Err = 200, wire.ErrNotJSON }, "HTTP 200, answer is not the JSON that was expected"},
+		{"no JSON", func(e *wire.Error) { e.Status, e.Err = 200, wire.ErrNotJSON }, "HTTP 200, response is not the expected JSON"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

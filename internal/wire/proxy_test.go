@@ -32,9 +32,9 @@ const (
 
 // outcome is what such a process says of one request.
 type outcome struct {
-	Status                                     int
-	Text                                       string
-	Retryable, Proxy, Certificate, Unknown, Ok bool
+	Status                                  int
+	Text                                    string
+	Retryable, Proxy, Certificate, Sent, Ok bool
 }
 
 func TestInAProcessOfItsOwn(t *testing.T) {
@@ -52,13 +52,16 @@ func TestInAProcessOfItsOwn(t *testing.T) {
 	u := parse(t, target)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	c.Open(ctx, u)
+	c.Connect(ctx, u)
 	var answer map[string]string
 	status, err := c.Do(ctx, wire.Request{Method: http.MethodPost, URL: u, Bearer: secret.New("bearer-needle"), Body: "body-needle", Mints: true}, &answer)
+	if err == nil { // and once more: the connection stays
+		_, err = c.Do(ctx, wire.Request{Method: http.MethodDelete, URL: u, Bearer: secret.New("bearer-needle")}, nil)
+	}
 	o := outcome{Status: status, Ok: err == nil && answer["access_token"] == "x", Text: fmt.Sprintf("%v %+v", err, err)}
 	var e *wire.Error
 	if errors.As(err, &e) {
-		o.Retryable, o.Proxy, o.Certificate, o.Unknown = e.Retryable(), wire.IsProxy(e.Err), wire.IsCertificate(e.Err), e.Unknown
+		o.Retryable, o.Proxy, o.Certificate, o.Sent = e.Retryable(), wire.IsProxy(e.Err), wire.IsCertificate(e.Err), e.Sent
 		o.Text += " " + e.Reason() + fmt.Sprintf(" %#v", e)
 	}
 	if err := json.NewEncoder(os.Stdout).Encode(o); err != nil {
@@ -163,7 +166,7 @@ func TestProxy(t *testing.T) {
 	const password = "pass-needle"
 	for _, c := range []struct {
 		name        string
-		target      string // its port is the origin's where it is 0
+		target      string // its port is the origin's if it is 0
 		certificate string // the name in it
 		proxy       *forward
 		variables   func(proxy string) []string
@@ -174,19 +177,19 @@ func TestProxy(t *testing.T) {
 	}{
 		{name: "HTTPS_PROXY", target: "https://jfrog.invalid/x", certificate: "jfrog.invalid", proxy: &forward{},
 			variables: func(p string) []string { return []string{"HTTPS_PROXY=http://" + p} },
-			connects:  1, arrived: 1, want: outcome{Status: 200, Ok: true}},
+			connects:  1, arrived: 2, want: outcome{Status: 200, Ok: true}},
 		{name: "https_proxy without a scheme", target: "https://jfrog.invalid:8443/x", certificate: "jfrog.invalid", proxy: &forward{},
 			variables: func(p string) []string { return []string{"https_proxy=" + p} },
-			connects:  1, arrived: 1, want: outcome{Status: 200, Ok: true}},
+			connects:  1, arrived: 2, want: outcome{Status: 200, Ok: true}},
 		{name: "a proxy with a password", target: "https://jfrog.invalid/x", certificate: "jfrog.invalid", proxy: &forward{},
 			variables: func(p string) []string { return []string{"HTTPS_PROXY=http://user-needle:" + password + "@" + p} },
-			connects:  1, arrived: 1, credentials: "user-needle:" + password, want: outcome{Status: 200, Ok: true}},
+			connects:  1, arrived: 2, credentials: "user-needle:" + password, want: outcome{Status: 200, Ok: true}},
 		{name: "HTTP_PROXY is not for https", target: "https://127.0.0.1:0/x", certificate: "jfrog.invalid", proxy: &forward{},
 			variables: func(p string) []string { return []string{"HTTP_PROXY=http://" + p} },
-			arrived:   1, want: outcome{Status: 200, Ok: true}},
+			arrived:   2, want: outcome{Status: 200, Ok: true}},
 		{name: "loopback needs no proxy", target: "https://127.0.0.1:0/x", certificate: "jfrog.invalid", proxy: &forward{},
 			variables: func(p string) []string { return []string{"HTTPS_PROXY=http://" + p} },
-			arrived:   1, want: outcome{Status: 200, Ok: true}},
+			arrived:   2, want: outcome{Status: 200, Ok: true}},
 		// 0.0.0.0 is no loopback address, but leads to this machine where it
 		// leads anywhere; whether it does is not the question.
 		{name: "NO_PROXY", target: "https://0.0.0.0:1/x", certificate: "jfrog.invalid", proxy: &forward{},
@@ -200,20 +203,20 @@ func TestProxy(t *testing.T) {
 			want:      outcome{Retryable: true}},
 		{name: "NO_PROXY of another host", target: "https://jfrog.invalid/x", certificate: "jfrog.invalid", proxy: &forward{},
 			variables: func(p string) []string { return []string{"HTTPS_PROXY=http://" + p, "NO_PROXY=frog.invalid,acme.test"} },
-			connects:  1, arrived: 1, want: outcome{Status: 200, Ok: true}},
+			connects:  1, arrived: 2, want: outcome{Status: 200, Ok: true}},
 
 		{name: "407 is final", target: "https://jfrog.invalid/x", certificate: "jfrog.invalid", proxy: &forward{status: 407, body: "needle"},
 			variables: func(p string) []string { return []string{"HTTPS_PROXY=http://user-needle:" + password + "@" + p} },
-			connects:  1, credentials: "user-needle:" + password, want: outcome{Proxy: true}},
+			connects:  2, credentials: "user-needle:" + password, want: outcome{Proxy: true}},
 		{name: "403 is final", target: "https://jfrog.invalid/x", certificate: "jfrog.invalid", proxy: &forward{status: 403, body: "needle"},
 			variables: func(p string) []string { return []string{"HTTPS_PROXY=http://" + p} },
-			connects:  1, want: outcome{Proxy: true}},
+			connects:  2, want: outcome{Proxy: true}},
 		{name: "503 is worth another try", target: "https://jfrog.invalid/x", certificate: "jfrog.invalid", proxy: &forward{status: 503, body: "needle"},
 			variables: func(p string) []string { return []string{"HTTPS_PROXY=http://" + p} },
-			connects:  1, want: outcome{Proxy: true, Retryable: true}},
+			connects:  2, want: outcome{Proxy: true, Retryable: true}},
 		{name: "the certificate behind a proxy is checked", target: "https://jfrog.invalid/x", certificate: "other.invalid", proxy: &forward{},
 			variables: func(p string) []string { return []string{"HTTPS_PROXY=http://" + p} },
-			connects:  1, want: outcome{Certificate: true}},
+			connects:  2, want: outcome{Certificate: true}},
 		{name: "a proxy that is not there", target: "https://jfrog.invalid/x", certificate: "jfrog.invalid",
 			variables: func(string) []string {
 				return []string{"HTTPS_PROXY=http://user-needle:" + password + "@127.0.0.1:1"}
@@ -255,7 +258,8 @@ func TestProxy(t *testing.T) {
 			if c.proxy == nil {
 				return
 			}
-			// One: Open leaves it to the request where there is a proxy.
+			// One: the request finds the connection that Connect made. Two: what
+			// failed there is left for the request to meet.
 			seen := c.proxy.requests()
 			if len(seen) != c.connects {
 				t.Fatalf("%s: expected %d requests to the proxy to be %d", text, len(seen), c.connects)
