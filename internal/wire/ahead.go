@@ -30,6 +30,9 @@ func (c *Client) Connect(ctx context.Context, u *url.URL) {
 	if port == "" {
 		port = map[string]string{"https": "443", "http": "80"}[u.Scheme]
 	}
+	// Of the host and port to connect to, net/http shows our proxy function
+	// the host alone.
+	ctx = context.WithValue(ctx, connecting{}, u)
 	go func() {
 		defer close(a.ready)
 		if u.Scheme == "http" {
@@ -40,6 +43,9 @@ func (c *Client) Connect(ctx context.Context, u *url.URL) {
 		}
 	}()
 }
+
+// connecting holds, in the context of Connect, the URL that it is for.
+type connecting struct{}
 
 // take returns the connection for r; nil if there is none that can be used.
 func (a *ahead) take(r *http.Request) *http.ClientConn {

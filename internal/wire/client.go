@@ -117,6 +117,9 @@ var errProxyURL = errors.New("HTTP_PROXY or HTTPS_PROXY is not a URL that can be
 const MetadataHost = "metadata.google.internal"
 
 func proxy(r *http.Request) (*url.URL, error) {
+	if u, ok := r.Context().Value(connecting{}).(*url.URL); ok {
+		r = &http.Request{URL: u}
+	}
 	if r.URL.Hostname() == MetadataHost {
 		return nil, nil
 	}

@@ -190,6 +190,9 @@ func TestProxy(t *testing.T) {
 		{name: "loopback needs no proxy", target: "https://127.0.0.1:0/x", certificate: "jfrog.invalid", proxy: &forward{},
 			variables: func(p string) []string { return []string{"HTTPS_PROXY=http://" + p} },
 			arrived:   2, want: outcome{Status: 200, Ok: true}},
+		{name: "loopback of IPv6 needs no proxy", target: "https://[::1]:1/x", certificate: "jfrog.invalid", proxy: &forward{},
+			variables: func(p string) []string { return []string{"HTTPS_PROXY=http://" + p} },
+			want:      outcome{Retryable: true}},
 		// 0.0.0.0 is no loopback address, but leads to this machine where it
 		// leads anywhere; whether it does is not the question.
 		{name: "NO_PROXY", target: "https://0.0.0.0:1/x", certificate: "jfrog.invalid", proxy: &forward{},
@@ -201,6 +204,13 @@ func TestProxy(t *testing.T) {
 		{name: "NO_PROXY of all", target: "https://0.0.0.0:1/x", certificate: "jfrog.invalid", proxy: &forward{},
 			variables: func(p string) []string { return []string{"HTTPS_PROXY=http://" + p, "NO_PROXY=*"} },
 			want:      outcome{Retryable: true}},
+		// A port in it counts: Connect and the request must agree on that.
+		{name: "NO_PROXY of a host and a port", target: "https://0.0.0.0:0/x", certificate: "0.0.0.0", proxy: &forward{},
+			variables: func(p string) []string { return []string{"HTTPS_PROXY=http://" + p, "NO_PROXY=0.0.0.0:{port}"} },
+			arrived:   2, want: outcome{Status: 200, Ok: true}},
+		{name: "NO_PROXY of a host and another port", target: "https://jfrog.invalid:8443/x", certificate: "jfrog.invalid", proxy: &forward{},
+			variables: func(p string) []string { return []string{"HTTPS_PROXY=http://" + p, "NO_PROXY=jfrog.invalid:443"} },
+			connects:  1, arrived: 2, want: outcome{Status: 200, Ok: true}},
 		{name: "NO_PROXY of another host", target: "https://jfrog.invalid/x", certificate: "jfrog.invalid", proxy: &forward{},
 			variables: func(p string) []string { return []string{"HTTPS_PROXY=http://" + p, "NO_PROXY=frog.invalid,acme.test"} },
 			connects:  1, arrived: 2, want: outcome{Status: 200, Ok: true}},
@@ -232,7 +242,9 @@ func TestProxy(t *testing.T) {
 			t.Parallel()
 			s, arrived := origin(t, c.certificate)
 			host := parse(t, s.URL).Host
-			target := strings.Replace(c.target, "127.0.0.1:0", host, 1)
+			_, port, _ := strings.Cut(host, ":")
+			target := strings.Replace(c.target, "0.0.0.0:0", "0.0.0.0:"+port, 1)
+			target = strings.Replace(target, "127.0.0.1:0", host, 1)
 			address := ""
 			if c.proxy != nil {
 				c.proxy.to = host
@@ -243,7 +255,11 @@ func TestProxy(t *testing.T) {
 				t.Cleanup(p.Close)
 				address = strings.TrimPrefix(p.URL, "http://")
 			}
-			got := alone(t, roots, target, c.variables(address)...)
+			variables := c.variables(address)
+			for i := range variables {
+				variables[i] = strings.ReplaceAll(variables[i], "{port}", port)
+			}
+			got := alone(t, roots, target, variables...)
 			if strings.Contains(got.Text, "needle") || strings.Contains(got.Text, base64.StdEncoding.EncodeToString([]byte("user-needle:"+password))) {
 				t.Errorf("expected %q to be %q", got.Text, "without credentials, header and body")
 			}
