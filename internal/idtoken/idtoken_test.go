@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -28,6 +29,16 @@ func env(v map[string]string) func(string) string {
 	return func(name string) string { return v[name] }
 }
 
+// given returns the source of an ID token that the CI handed out.
+func given(t *testing.T, token string) *Source {
+	t.Helper()
+	s, err := Find(env(nil), secret.New(token), "", nil, wire.Policy{}, nil)
+	if err != nil || !s.Fixed || s.Where != "the input id-token" {
+		t.Fatalf("expected %+v, %v to be %q", s, err, "the input id-token, fixed")
+	}
+	return s
+}
+
 // A token is sent while it has more than a minute to live, and no longer: an
 // exchange may take a while, and GitHub's ID tokens live for five minutes.
 func TestGivenTokenHasMoreThanAMinuteToLive(t *testing.T) {
@@ -44,8 +55,8 @@ func TestGivenTokenHasMoreThanAMinuteToLive(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				token := until(time.Now().Add(c.left))
-				got, err := Given(secret.New(token)).Token(t.Context())
-				if c.ok && (err != nil || got.Reveal() != token) || !c.ok && (err != ErrExpiring || !got.IsZero()) {
+				got, err := given(t, token).Token(t.Context())
+				if c.ok && (err != nil || got.Reveal() != token) || !c.ok && (!errors.Is(err, ErrExpiring) || !got.IsZero()) {
 					t.Errorf("expected %v to be %t", err, c.ok)
 				}
 			})
@@ -57,13 +68,13 @@ func TestGivenTokenHasMoreThanAMinuteToLive(t *testing.T) {
 func TestGivenTokenEnds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := Given(secret.New(until(time.Now().Add(5 * time.Minute))))
+		s := given(t, until(time.Now().Add(5*time.Minute)))
 		for _, c := range []struct {
 			wait time.Duration
 			want error
 		}{{0, nil}, {4*time.Minute - time.Second, nil}, {time.Second, ErrExpiring}, {time.Hour, ErrExpiring}} {
 			time.Sleep(c.wait) // of the bubble's clock
-			if _, err := s.Token(t.Context()); err != c.want {
+			if _, err := s.Token(t.Context()); !errors.Is(err, c.want) {
 				t.Errorf("after %s: expected %v to be %v", c.wait, err, c.want)
 			}
 		}
@@ -81,32 +92,82 @@ func TestGivenTokenWithoutAnEnd(t *testing.T) {
 	t.Parallel()
 	for _, claims := range []string{`{}`, `{"exp":"soon"}`, `{"exp":0}`, `{"exp":-1}`, `{"exp":1e300}`} {
 		token := payload(claims)
-		if got, err := Given(secret.New(token)).Token(t.Context()); err != nil || got.Reveal() != token {
+		if got, err := given(t, token).Token(t.Context()); err != nil || got.Reveal() != token {
 			t.Errorf("%s: expected %v to be %v", claims, err, nil)
 		}
 	}
 }
 
-func TestNoTokenGiven(t *testing.T) {
+func TestNoSource(t *testing.T) {
 	t.Parallel()
-	s := Given(secret.String{})
-	if got, err := s.Token(t.Context()); err != ErrExpiring || !got.IsZero() {
-		t.Errorf("expected %v to be %v", err, ErrExpiring)
+	for _, c := range []struct {
+		name     string
+		env      map[string]string
+		audience string
+		want     error
+	}{
+		{"nothing", nil, "", ErrNone},
+		{"blank variables", map[string]string{"CIRCLE_OIDC_TOKEN_V2": " ", "BITBUCKET_STEP_OIDC_TOKEN": "\n"}, "", ErrNone},
+		{"ID_TOKEN outside Codefresh", map[string]string{"ID_TOKEN": "x"}, "", ErrNone},
+		{"Cloud Build without an audience", map[string]string{"BUILDER_OUTPUT": "/x"}, "", ErrAudience},
+	} {
+		s, err := Find(env(c.env), secret.String{}, c.audience, wire.New(wire.Options{}), wire.Policy{}, func(...secret.String) error { return nil })
+		if s != nil || !errors.Is(err, c.want) {
+			t.Errorf("%s: expected %v, %v to be %v", c.name, s, err, c.want)
+		}
 	}
-	if got := s.Claims(); got != nil {
-		t.Errorf("expected %v to be %v", got, nil)
+}
+
+// Where a CI hands an ID token out by itself, its variable is the source. On
+// GitHub it is not: an earlier step can set any variable for the rest of the
+// job.
+func TestVariablesOfCIs(t *testing.T) {
+	t.Parallel()
+	token := until(time.Now().Add(time.Hour))
+	for _, c := range []struct {
+		env   map[string]string
+		where string // "": none of them
+	}{
+		{map[string]string{"JFROG_CLI_OIDC_EXCHANGE_TOKEN_ID": token}, "JFROG_CLI_OIDC_EXCHANGE_TOKEN_ID"},
+		{map[string]string{"PLUGIN_OIDC_TOKEN_ID": token}, "PLUGIN_OIDC_TOKEN_ID"},
+		{map[string]string{"CIRCLE_OIDC_TOKEN": "first", "CIRCLE_OIDC_TOKEN_V2": token}, "CIRCLE_OIDC_TOKEN_V2"},
+		{map[string]string{"CIRCLE_OIDC_TOKEN": token}, "CIRCLE_OIDC_TOKEN"},
+		{map[string]string{"BITBUCKET_STEP_OIDC_TOKEN": token + "\n"}, "BITBUCKET_STEP_OIDC_TOKEN"},
+		{map[string]string{"ID_TOKEN": token, "CF_BUILD_ID": "1"}, "ID_TOKEN"},
+		{map[string]string{"GITHUB_ACTIONS": "true", "CIRCLE_OIDC_TOKEN_V2": token}, ""},
+	} {
+		var hidden []string
+		s, err := Find(env(c.env), secret.String{}, "", wire.New(wire.Options{}), wire.Policy{}, func(v ...secret.String) error {
+			for _, s := range v {
+				hidden = append(hidden, s.Reveal())
+			}
+			return nil
+		})
+		if c.where == "" {
+			var missing *MissingError
+			if !errors.As(err, &missing) {
+				t.Errorf("%v: expected %v to be %q", c.env, err, "a *MissingError")
+			}
+			continue
+		}
+		if err != nil || s.Where != c.where || !s.Fixed || !slices.Equal(hidden, []string{token}) {
+			t.Fatalf("%s: expected %+v, %v to be %q, hidden", c.where, s, err, c.where)
+		}
+		if got, err := s.Token(t.Context()); err != nil || got.Reveal() != token {
+			t.Errorf("%s: expected %v to be %v", c.where, err, nil)
+		}
 	}
 }
 
 // A source that can fetch does so once, and again when the token is about to
-// end or was refused; each is masked before it is given.
+// end or was refused; each is masked before it is returned.
 func TestFetchedTokenIsHeldWhileItLives(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		fetched := 0
 		var masked []string
 		s := &Source{
-			mask: func(v secret.String) { masked = append(masked, v.Reveal()) },
+			hide: func(v ...secret.String) error { masked = append(masked, v[0].Reveal()); return nil },
 			fetch: func(context.Context) (string, error) {
 				fetched++
 				return payload(fmt.Sprintf(`{"n":%d,"exp":%d}`, fetched, time.Now().Add(5*time.Minute).Unix())), nil
@@ -137,31 +198,70 @@ func TestFetchedTokenIsHeldWhileItLives(t *testing.T) {
 func TestFailureToFetch(t *testing.T) {
 	t.Parallel()
 	why := errors.New("why")
-	s := &Source{held: secret.New(until(time.Now())), mask: func(secret.String) {}, fetch: func(context.Context) (string, error) { return "", why }}
+	s := &Source{held: secret.New(until(time.Now())), hide: func(...secret.String) error { return nil }, fetch: func(context.Context) (string, error) { return "", why }}
 	for range 2 {
 		got, err := s.Token(t.Context())
-		var request *RequestError
-		if !errors.As(err, &request) || !errors.Is(err, why) || !got.IsZero() {
+		if !errors.Is(err, why) || !strings.HasPrefix(err.Error(), "get ID token: ") || !got.IsZero() {
 			t.Errorf("expected %v to be %v", err, why)
 		}
 	}
 }
 
+// What cannot be a token is not masked, and goes nowhere: a mask is made of
+// each line, and one of a letter would hide that letter everywhere.
+func TestFetchedTextThatIsNoToken(t *testing.T) {
+	t.Parallel()
+	for _, v := range []string{"a\nb", "a b", "tok\x00en", "tokén"} {
+		s := &Source{hide: func(...secret.String) error { t.Errorf("%q is masked", v); return nil }, fetch: func(context.Context) (string, error) { return v, nil }}
+		if got, err := s.Token(t.Context()); !errors.Is(err, errNoValue) || !got.IsZero() {
+			t.Errorf("%q: expected %v to be %v", v, err, errNoValue)
+		}
+	}
+}
+
+// A log that cannot be written to hides nothing: the token is not used.
+func TestTokenThatCannotBeMasked(t *testing.T) {
+	t.Parallel()
+	why := errors.New("write log: broken pipe")
+	s := &Source{hide: func(...secret.String) error { return why }, fetch: func(context.Context) (string, error) { return "token", nil }}
+	if _, err := s.Token(t.Context()); !errors.Is(err, why) {
+		t.Errorf("expected %v to be %v", err, why)
+	}
+}
+
+const urlVariable, tokenVariable = "ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"
+
+// onGitHub returns the source of a job on GitHub, and what was masked.
+func onGitHub(endpoint, token, audience string) (*Source, *[]string, error) {
+	masked := &[]string{}
+	s, err := Find(env(map[string]string{"GITHUB_ACTIONS": "true", urlVariable: endpoint, tokenVariable: token}), secret.String{}, audience,
+		wire.New(wire.Options{UserAgent: "jfrog-token/test"}), wire.Policy{MaxAttempts: 1}, func(v ...secret.String) error {
+			for _, s := range v {
+				*masked = append(*masked, s.Reveal())
+			}
+			return nil
+		})
+	return s, masked, err
+}
+
 func TestMissingVariables(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		name, url, token string
-		want             string
+		name string
+		env  map[string]string
+		want string
 	}{
-		{"both", "", "", "ACTIONS_ID_TOKEN_REQUEST_URL and ACTIONS_ID_TOKEN_REQUEST_TOKEN are not set"},
-		{"the URL", "", "t", "ACTIONS_ID_TOKEN_REQUEST_URL is not set"},
-		{"the token", "https://ci.test", "", "ACTIONS_ID_TOKEN_REQUEST_TOKEN is not set"},
-		{"both, blank", " ", "\n", "ACTIONS_ID_TOKEN_REQUEST_URL and ACTIONS_ID_TOKEN_REQUEST_TOKEN are not set"},
+		{"GitHub, both", map[string]string{"GITHUB_ACTIONS": "true"}, "not set: ACTIONS_ID_TOKEN_REQUEST_URL, ACTIONS_ID_TOKEN_REQUEST_TOKEN"},
+		{"GitHub, the URL", map[string]string{"GITHUB_ACTIONS": "true", tokenVariable: "t"}, "not set: ACTIONS_ID_TOKEN_REQUEST_URL"},
+		{"GitHub, the token", map[string]string{"GITHUB_ACTIONS": "true", urlVariable: "https://ci.test"}, "not set: ACTIONS_ID_TOKEN_REQUEST_TOKEN"},
+		{"GitHub, both blank", map[string]string{"GITHUB_ACTIONS": "true", urlVariable: " ", tokenVariable: "\n"}, "not set: ACTIONS_ID_TOKEN_REQUEST_URL, ACTIONS_ID_TOKEN_REQUEST_TOKEN"},
+		{"Azure", map[string]string{"SYSTEM_OIDCREQUESTURI": "https://ci.test"}, "not set: SYSTEM_ACCESSTOKEN"},
+		{"Buildkite", map[string]string{"BUILDKITE_AGENT_ENDPOINT": "https://ci.test", "BUILDKITE_JOB_ID": "1"}, "not set: BUILDKITE_JOB_ID or BUILDKITE_AGENT_ACCESS_TOKEN"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			masked := 0
-			_, err := GitHub(env(map[string]string{urlVariable: c.url, tokenVariable: c.token}), "", wire.New(wire.Options{}), wire.Policy{}, func(secret.String) { masked++ })
+			_, err := Find(env(c.env), secret.String{}, "", wire.New(wire.Options{}), wire.Policy{}, func(...secret.String) error { masked++; return nil })
 			var missing *MissingError
 			if !errors.As(err, &missing) || err.Error() != c.want || masked != 0 {
 				t.Errorf("expected %v to be %q", err, c.want)
@@ -178,16 +278,23 @@ func TestEndpointThatIsNotSecure(t *testing.T) {
 		"http://ci.test/needle", "http://10.0.0.1/needle", "https://user:needle@ci.test", "https://needle:port", "https://[needle", "needle", "ftp://ci.test/needle",
 		"https:///needle", "https://ci.test/\nneedle", "//ci.test/needle",
 	} {
-		_, err := GitHub(env(map[string]string{urlVariable: endpoint, tokenVariable: "bearer-needle"}), "", wire.New(wire.Options{}), wire.Policy{}, func(secret.String) {})
-		if err == nil || strings.Contains(err.Error(), "needle") || !strings.Contains(err.Error(), urlVariable) {
-			t.Errorf("%q: expected %v to be %q", endpoint, err, "an error without the URL")
+		for name, others := range map[string]map[string]string{
+			urlVariable:                {"GITHUB_ACTIONS": "true", tokenVariable: "bearer-needle"},
+			"BUILDKITE_AGENT_ENDPOINT": {"BUILDKITE_JOB_ID": "1", "BUILDKITE_AGENT_ACCESS_TOKEN": "bearer-needle"},
+			"SYSTEM_OIDCREQUESTURI":    {"SYSTEM_ACCESSTOKEN": "bearer-needle"},
+		} {
+			others[name] = endpoint
+			_, err := Find(env(others), secret.String{}, "", wire.New(wire.Options{}), wire.Policy{}, func(...secret.String) error { return nil })
+			if err == nil || strings.Contains(err.Error(), "needle") || !strings.Contains(err.Error(), name) {
+				t.Errorf("%s %q: expected %v to be %q", name, endpoint, err, "an error without the URL")
+			}
 		}
 	}
 }
 
 const bearer = "bearer-needle-0123456789"
 
-// github gives a source at an endpoint that answers with h, and what was
+// github returns a source at an endpoint that responds with h, and what was
 // masked.
 func github(t *testing.T, audience string, h http.HandlerFunc) (*Source, *[]string) {
 	t.Helper()
@@ -196,9 +303,7 @@ func github(t *testing.T, audience string, h http.HandlerFunc) (*Source, *[]stri
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
-	masked := &[]string{}
-	source, err := GitHub(env(map[string]string{urlVariable: s.URL + "/idtoken?api-version=2.0", tokenVariable: bearer}), audience,
-		wire.New(wire.Options{UserAgent: "jfrog-token/test"}), wire.Policy{MaxAttempts: 1}, func(v secret.String) { *masked = append(*masked, v.Reveal()) })
+	source, masked, err := onGitHub(s.URL+"/idtoken?api-version=2.0", bearer, audience)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -243,6 +348,72 @@ func TestGitHub(t *testing.T) {
 	}
 }
 
+// The endpoints of other CIs, as their own tools ask them.
+func TestOtherEndpoints(t *testing.T) {
+	t.Parallel()
+	token := until(time.Now().Add(time.Hour))
+	for _, c := range []struct {
+		name, audience, response string
+		env                      map[string]string // {URL} is the endpoint's
+		request                  string            // method, path and query, Authorization, body
+		header, value            string
+		fixed                    bool
+		hidden                   []string
+	}{
+		// https://github.com/buildkite/agent/blob/main/api/oidc.go
+		{"Buildkite", "aud", `{"token":"` + token + `"}`,
+			map[string]string{"BUILDKITE_AGENT_ENDPOINT": "{URL}/v3", "BUILDKITE_JOB_ID": "a/b", "BUILDKITE_AGENT_ACCESS_TOKEN": bearer},
+			`POST /v3/jobs/a%2Fb/oidc/tokens Token ` + bearer + ` {"audience":"aud"}`, "", "", false, []string{bearer}},
+		{"Buildkite without an audience", "", `{"token":"` + token + `"}`,
+			map[string]string{"BUILDKITE_AGENT_ENDPOINT": "{URL}/v3", "BUILDKITE_JOB_ID": "1", "BUILDKITE_AGENT_ACCESS_TOKEN": bearer},
+			`POST /v3/jobs/1/oidc/tokens Token ` + bearer + ` {}`, "", "", false, []string{bearer}},
+		{"Azure DevOps", "aud", `{"oidcToken":"` + token + `"}`,
+			map[string]string{"SYSTEM_OIDCREQUESTURI": "{URL}/x?a=b", "SYSTEM_ACCESSTOKEN": bearer},
+			`POST /x?a=b&api-version=7.1 Bearer ` + bearer + ` {}`, "X-Tfs-Fedauthredirect", "Suppress", true, []string{bearer}},
+		// https://cloud.google.com/compute/docs/instances/verifying-instance-identity
+		{"Cloud Build", "https://acme.test/a b", token + "\n",
+			map[string]string{"BUILDER_OUTPUT": "/x", "GCE_METADATA_HOST": "{HOST}"},
+			`GET /computeMetadata/v1/instance/service-accounts/default/identity?audience=https%3A%2F%2Facme.test%2Fa+b  `, "Metadata-Flavor", "Google", false, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			var got, field string
+			s, err := jfrogtest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				body, _ := io.ReadAll(r.Body)
+				got = strings.Join([]string{r.Method, r.RequestURI, r.Header.Get("Authorization"), string(body)}, " ")
+				field = r.Header.Get(c.header)
+				_, _ = io.WriteString(w, c.response)
+			}), "", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(s.Close)
+			for name, v := range c.env {
+				c.env[name] = strings.NewReplacer("{URL}", s.URL, "{HOST}", strings.TrimPrefix(s.URL, "http://")).Replace(v)
+			}
+			var hidden []string
+			source, err := Find(env(c.env), secret.String{}, c.audience, wire.New(wire.Options{}), wire.Policy{MaxAttempts: 1}, func(v ...secret.String) error {
+				for _, s := range v {
+					if !s.IsZero() {
+						hidden = append(hidden, s.Reveal())
+					}
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			id, err := source.Token(t.Context())
+			if err != nil || id.Reveal() != token || got != c.request || field != c.value || source.Fixed != c.fixed {
+				t.Errorf("expected %v, %q, %q, %t to be %q, %q, %t", err, got, field, source.Fixed, c.request, c.value, c.fixed)
+			}
+			if want := append(slices.Clone(c.hidden), token); !slices.Equal(hidden, want) {
+				t.Errorf("expected %q to be %q", hidden, want)
+			}
+		})
+	}
+}
+
 // What a refusal says is cut, and without the bearer that it may repeat; of
 // any other body nothing is told.
 func TestRefusalsOfTheEndpoint(t *testing.T) {
@@ -263,12 +434,11 @@ func TestRefusalsOfTheEndpoint(t *testing.T) {
 		{"half of JSON", 400, `{"message":"needle`, "", false, nil},
 		{"a page", 403, `<!DOCTYPE html><html>needle</html>`, "", true, nil},
 		{"nothing", 404, "", "", false, nil},
-		{"status 201", 201, `{"value":"needle"}`, "", false, nil},
-		{"an empty value", 200, `{"value":""}`, "", false, ErrNoValue},
-		{"no value", 200, `{"needle":"needle"}`, "", false, ErrNoValue},
-		{"a null", 200, `null`, "", false, ErrNoValue},
-		{"a value that is a number", 200, `{"value":12345,"x":"needle"}`, "", false, wire.ErrNotJSON},
-		{"a page with status 200", 200, `<html>needle</html>`, "", false, wire.ErrNotJSON},
+		{"an empty value", 200, `{"value":""}`, "", false, errNoValue},
+		{"no value", 200, `{"needle":"needle"}`, "", false, errNoValue},
+		{"a null", 200, `null`, "", false, errNoValue},
+		{"a value that is a number", 200, `{"value":12345,"x":"needle"}`, "", false, errNoValue},
+		{"a page with status 200", 200, `<html>needle</html>`, "", true, wire.ErrNotJSON},
 		{"half of a value", 200, `{"value":"needle`, "", false, wire.ErrNotJSON},
 		{"nothing with status 200", 200, ``, "", false, wire.ErrNotJSON},
 	} {
@@ -280,9 +450,8 @@ func TestRefusalsOfTheEndpoint(t *testing.T) {
 			})
 			token, err := s.Token(t.Context())
 			var e *wire.Error
-			var request *RequestError
-			if !errors.As(err, &request) || !errors.As(err, &e) || !token.IsZero() || len(*masked) != 1 {
-				t.Fatalf("expected %v to be %q", err, "a *RequestError of a *wire.Error")
+			if !errors.As(err, &e) || !strings.HasPrefix(err.Error(), "get ID token: ") || !token.IsZero() || len(*masked) != 1 {
+				t.Fatalf("expected %v to be %q", err, "a *wire.Error, with what was requested")
 			}
 			if e.Status != c.status || e.Message != c.message || e.HTML != c.html || e.Path != "/idtoken" || !errors.Is(e.Err, c.cause) {
 				t.Errorf("expected %+v to be %+v", e, c)
@@ -294,8 +463,7 @@ func TestRefusalsOfTheEndpoint(t *testing.T) {
 	}
 }
 
-// The wait that the endpoint asks for is obeyed, although the library drops
-// the header.
+// The wait that the endpoint asks for is obeyed.
 func TestRetryAfterOfTheEndpoint(t *testing.T) {
 	t.Parallel()
 	s, _ := github(t, "", func(w http.ResponseWriter, _ *http.Request) {
@@ -333,8 +501,7 @@ func TestEndpointThatRedirects(t *testing.T) {
 // A bearer that no header can carry is not in the error.
 func TestBearerWithALineBreak(t *testing.T) {
 	t.Parallel()
-	s, err := GitHub(env(map[string]string{urlVariable: "https://127.0.0.1:1/", tokenVariable: "bearer-needle\nneedle"}), "",
-		wire.New(wire.Options{}), wire.Policy{MaxAttempts: 1}, func(secret.String) {})
+	s, _, err := onGitHub("https://127.0.0.1:1/", "bearer-needle\nneedle", "")
 	if err == nil {
 		_, err = s.Token(t.Context())
 	}
