@@ -63,6 +63,9 @@ type Config struct {
 	// https://github.com/jfrog/vault-plugin-secrets-artifactory/issues/50
 	FormForceRevocable string `json:"form_force_revocable"`
 
+	// DescriptionSpace stands for each run of whitespace in a description that is stored; it is kept as it is unless set.
+	DescriptionSpace string `json:"description_space"`
+
 	ListCap int `json:"list_cap"` // a list shows no more than so many tokens; JFrog is not known to have a limit
 
 	Sequential bool    `json:"sequential"` // ids count from 00000000-0000-4000-8000-000000000001

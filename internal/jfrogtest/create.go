@@ -166,6 +166,9 @@ func (p *Platform) create(c *call) answer {
 	case req.Refreshable && lifetime == 0:
 		return bad("A token that never expires cannot be refreshable")
 	}
+	if space := p.cfg.DescriptionSpace; space != "" {
+		req.Description = strings.Join(strings.Fields(req.Description), space)
+	}
 	t := &token{
 		Token: Token{
 			Kind: "access", User: user, Subject: p.serviceID + "/users/" + user, Scope: scope,

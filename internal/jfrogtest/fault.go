@@ -24,12 +24,14 @@ type Fault struct {
 	Times int    `json:"times"` // then apply so many times; 0: for ever
 	After bool   `json:"after"` // do what was asked for first, then misbehave
 	// Kind is "status" (default), "close", "reset", "hang", "slow", "endless", "truncate", "garbage", "html",
-	// "redirect", "delay", "body", "edit", "bigheader", "gzip" or "huge".
+	// "redirect", "delay", "body", "edit", "overrun", "bigheader", "gzip" or "huge". "overrun" sends Body after the real
+	// answer, beyond what Content-Length says.
 	Kind    string            `json:"kind"`
 	Status  int               `json:"status"`
 	Headers map[string]string `json:"headers"`
 	// In Body, Headers and the strings of Set, {{access_token}} (the token just issued, else the bearer), {{bearer}} and
-	// {{subject_token}} are filled in: a server may echo our own secrets at us.
+	// {{subject_token}} are filled in: a server may echo our own secrets at us. {{bearer:first}} and {{bearer:last}} are
+	// 40 characters of it, {{bearer:rest}} is what follows the first; so with the other two.
 	Body    string         `json:"body"`
 	DelayMS int            `json:"delay_ms"`
 	Drop    []string       `json:"drop"`
@@ -45,9 +47,9 @@ var (
 	faultOps = []string{"any", "idtoken", "keys", "exchange", "create", "refresh", "revoke", "list", "me", "get", "ping",
 		"version", "other"}
 	faultKinds = []string{"", "status", "close", "reset", "hang", "slow", "endless", "truncate", "garbage", "html",
-		"redirect", "delay", "body", "edit", "bigheader", "gzip", "huge"}
+		"redirect", "delay", "body", "edit", "overrun", "bigheader", "gzip", "huge"}
 	// These change the real answer, so the work is done whether After is set or not.
-	realAnswer = []string{"slow", "truncate", "delay", "body", "edit"}
+	realAnswer = []string{"slow", "truncate", "delay", "body", "edit", "overrun"}
 )
 
 func checkFaults(faults []Fault) error {
@@ -142,6 +144,9 @@ func (f *front) misbehave(w http.ResponseWriter, c *call, fault Fault, work func
 		f.write(w, c, a)
 		http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler)
+	case "overrun":
+		f.overrun(w, c, a, fill.Replace(fault.Body))
+		return
 	case "slow":
 		f.trickle(w, c, a, 100*time.Millisecond, false)
 		return
@@ -198,6 +203,20 @@ func (f *front) trickle(w http.ResponseWriter, c *call, a answer, pause time.Dur
 	}
 }
 
+// overrun writes the answer, and more, in one go: what follows is there before the client is done with the answer.
+func (f *front) overrun(w http.ResponseWriter, c *call, a answer, more string) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	defer conn.Close()
+	f.lock.Lock()
+	c.log.Status = a.status
+	f.lock.Unlock()
+	fmt.Fprintf(conn, "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s%s", a.status,
+		http.StatusText(a.status), a.kind, len(a.body), a.body, more)
+}
+
 // cut takes the connection over and ends it.
 func cut(w http.ResponseWriter, kind string) {
 	conn, _, err := http.NewResponseController(w).Hijack()
@@ -229,8 +248,15 @@ func (c *call) placeholders(realBody []byte) *strings.Replacer {
 		SubjectToken string `json:"subject_token"`
 	}
 	json.Unmarshal(c.body, &sent)
-	return strings.NewReplacer("{{access_token}}", cmp.Or(issued.AccessToken, c.bearer()), "{{bearer}}", c.bearer(),
-		"{{subject_token}}", sent.SubjectToken)
+	var pairs []string
+	for name, v := range map[string]string{
+		"access_token": cmp.Or(issued.AccessToken, c.bearer()), "bearer": c.bearer(), "subject_token": sent.SubjectToken,
+	} {
+		n := min(40, len(v))
+		pairs = append(pairs, "{{"+name+"}}", v, "{{"+name+":first}}", v[:n], "{{"+name+":rest}}", v[n:],
+			"{{"+name+":last}}", v[len(v)-n:])
+	}
+	return strings.NewReplacer(pairs...)
 }
 
 func edit(body []byte, fault Fault, fill *strings.Replacer) []byte {

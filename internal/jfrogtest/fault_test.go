@@ -47,6 +47,8 @@ func TestFaultAnswers(t *testing.T) {
 		return w.create(bearer, `{"subject_token": "subject"}`)
 	}
 	w.want(fault(Fault{Status: 401, Body: "you sent {{bearer}} {{subject_token}} {{access_token}}"}), 401, "you sent "+bearer+" subject "+bearer)
+	w.want(fault(Fault{Status: 401, Body: "{{bearer:first}} {{bearer:rest}} {{bearer:last}} {{subject_token:first}}"}), 401,
+		bearer[:40]+" "+bearer[40:]+" "+bearer[len(bearer)-40:]+" subject")
 	w.want(fault(Fault{Kind: "html"}), 200, "<html>")
 	r := fault(Fault{Kind: "redirect", Status: 307, Headers: map[string]string{"Location": "https://evil.test/{{bearer}}"}})
 	if r.status != 307 || r.header.Get("Location") != "https://evil.test/"+bearer {
@@ -121,6 +123,23 @@ func TestFaultConnections(t *testing.T) {
 	time.AfterFunc(20*time.Millisecond, w.Close)
 	if _, err := w.try("POST", api+"tokens", w.Stored(bot), "{}"); err == nil {
 		t.Error("Close answered a hanging request")
+	}
+}
+
+func TestOverrun(t *testing.T) {
+	w := newWorld(t, Config{Faults: []Fault{{On: "ping", Kind: "overrun", Body: "and more"}}}, IssuerConfig{})
+	conn, err := tls.Dial("tcp", strings.TrimPrefix(w.URL(), "https://"), &tls.Config{RootCAs: testCA().Pool()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	io.WriteString(conn, "GET "+api+"system/ping HTTP/1.1\r\nHost: x\r\n\r\n")
+	text, err := io.ReadAll(conn)
+	if err != nil || !strings.HasSuffix(string(text), "\r\nContent-Length: 2\r\n\r\nOKand more") {
+		t.Errorf("%q, %v", text, err)
+	}
+	if r := w.Requests(); r[0].Status != 200 || r[0].Fault != "overrun" {
+		t.Errorf("requests: %+v", r)
 	}
 }
 

@@ -70,8 +70,12 @@ func TestCreate(t *testing.T) {
 
 func TestCreateSwitches(t *testing.T) {
 	w := newWorld(t, Config{Tokens: stored(), Version: "7.38.9", FormForceRevocable: "ignore", OmitTokenID: true,
-		MaxExpiry: 7200, NoRefreshable: true, NonAdminGroups: new(false), ErrorShape: "flat"}, IssuerConfig{})
-	r := w.want(w.create(w.Stored(bot), map[string]any{"force_revocable": true, "include_reference_token": true}), 200, `"expires_in":7200`)
+		MaxExpiry: 7200, NoRefreshable: true, NonAdminGroups: new(false), ErrorShape: "flat",
+		DescriptionSpace: "_"}, IssuerConfig{})
+	r := w.want(w.create(w.Stored(bot), map[string]any{"force_revocable": true, "include_reference_token": true, "description": "a \t b"}), 200, `"expires_in":7200`)
+	if got := w.Issued()[0].Description; got != "a_b" {
+		t.Errorf("description %q", got)
+	}
 	_, claims := claimsOf(t, r.str("access_token"))
 	if r.str("token_id") != "" || r.str("reference_token") != "" || claims["ext"] != nil {
 		t.Errorf("an old platform answered %s", r.text)
