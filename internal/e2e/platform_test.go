@@ -50,6 +50,20 @@ func cmdPlatform(ts *testscript.TestScript, _ bool, args []string) {
 // "run mint other.yml".
 func cmdRun(ts *testscript.TestScript, neg bool, args []string) {
 	s := of(ts)
+	c := s.command(ts, args)
+	ts.Check(c.Start())
+	res, err := c.Wait()
+	ts.Check(err)
+	s.finish(ts, neg, res)
+}
+
+// command is a run of the binary on another CI than GitHub.
+type command struct {
+	cmd *exec.Cmd
+	out bytes.Buffer
+}
+
+func (s *scenario) command(ts *testscript.TestScript, args []string) *command {
 	file := "with.yml"
 	if len(args) > 1 {
 		file = args[1]
@@ -64,23 +78,30 @@ func cmdRun(ts *testscript.TestScript, neg bool, args []string) {
 	if args[0] != "-" {
 		env[s.platformInput("command")] = args[0]
 	}
-	cmd := exec.Command(binary)
-	cmd.Dir = filepath.Join(s.Dir, "workspace")
+	c := &command{cmd: exec.Command(binary)}
+	c.cmd.Dir = filepath.Join(s.Dir, "workspace")
 	for _, k := range slices.Sorted(maps.Keys(env)) {
-		cmd.Env = append(cmd.Env, k+"="+env[k])
+		c.cmd.Env = append(c.cmd.Env, k+"="+env[k])
 	}
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	err := cmd.Run()
+	c.cmd.Stdout, c.cmd.Stderr = &c.out, &c.out
+	return c
+}
+
+// Start starts the program.
+func (c *command) Start() error { return c.cmd.Start() }
+
+// Wait waits for its end.
+func (c *command) Wait() (*runnertest.Result, error) {
+	err := c.cmd.Wait()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
-		ts.Check(err)
+		return nil, err
 	}
-	res := &runnertest.Result{Code: cmd.ProcessState.ExitCode(), Raw: out.String(), Log: out.String()}
-	if strings.Contains(res.Raw, "::add-mask::") {
-		ts.Fatalf("a mask is printed where nothing masks:\n%s", res.Raw)
+	text := c.out.String()
+	if strings.Contains(text, "::add-mask::") {
+		return nil, fmt.Errorf("a mask is printed where nothing masks:\n%s", text)
 	}
-	s.finish(ts, neg, res)
+	return &runnertest.Result{Code: c.cmd.ProcessState.ExitCode(), Raw: text, Log: text}, nil
 }
 
 // cmdSource reads the env file with a POSIX shell and with a dotenv reader,

@@ -46,7 +46,7 @@ func TestScenariosCompareRequests(t *testing.T) {
 	if err != nil || len(files) < 100 {
 		t.Fatalf("%d scenarios are found: %v", len(files), err)
 	}
-	runs := regexp.MustCompile(`(?m)^(\[[^]]*\] )?(! )?(main|post|run)\b.*\n`)
+	runs := regexp.MustCompile(`(?m)^(\[[^]]*\] )?(! )?(within \S+ |signal \S+ \S+ )?(main|post|run)\b.*\n`)
 	compares := regexp.MustCompile(`(?m)^(cmp requests golden\.requests|sent 0)$`)
 	for _, file := range files {
 		archive, err := txtar.ParseFile(file)
@@ -68,6 +68,8 @@ var commands = map[string]func(*testscript.TestScript, bool, []string){
 	"faults": cmdFaults, "age": cmdAge, "revoked-by-admin": cmdRevokedByAdmin, "sent": cmdSent, "masked": cmdMasked,
 	"same-outputs-as-action": cmdSameOutputs, "proxied": cmdProxied, "platform": cmdPlatform, "services": cmdServices,
 	"run": cmdRun, "source": cmdSource, "mode": cmdMode, "dotenv": cmdDotenv, "nothing-left": cmdNothingLeft,
+	"signal": cmdSignal, "within": cmdWithin, "appears": cmdAppears, "refreshed": cmdRefreshed, "states": cmdStates,
+	"left-over": cmdLeftOver, "long-ca": cmdLongCA, "unmasked": cmdUnmasked,
 }
 
 // scenario is a site and what one scenario did there.
@@ -179,6 +181,8 @@ func (s *Site) named(name string) string {
 		return s.Platform.URL()
 	case "JF_PORT":
 		return s.Platform.URL()[strings.LastIndexByte(s.Platform.URL(), ':')+1:]
+	case "WORK":
+		return s.Dir
 	case "CI_URL":
 		return s.Issuer.URL()
 	case "STORED":
@@ -296,26 +300,6 @@ func cmdFaults(ts *testscript.TestScript, _ bool, args []string) {
 		of(ts).Platform.SetFaults(faults)
 	} else {
 		of(ts).Issuer.SetFaults(faults)
-	}
-}
-
-// cmdAge makes what main saved look older: "age 2h".
-func cmdAge(ts *testscript.TestScript, _ bool, args []string) {
-	d, err := time.ParseDuration(args[0])
-	ts.Check(err)
-	s := of(ts)
-	for key, value := range s.Step.State {
-		var state map[string]any
-		ts.Check(json.Unmarshal([]byte(value), &state))
-		for _, t := range state["tokens"].([]any) {
-			token := t.(map[string]any)
-			at, err := time.Parse(time.RFC3339, token["expires_at"].(string))
-			ts.Check(err)
-			token["expires_at"] = at.Add(-d).Format(time.RFC3339)
-		}
-		b, err := json.Marshal(state)
-		ts.Check(err)
-		s.Step.State[key] = string(b)
 	}
 }
 
