@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"compress/gzip"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -24,8 +25,9 @@ type Fault struct {
 	Times int    `json:"times"` // then apply so many times; 0: for ever
 	After bool   `json:"after"` // do what was asked for first, then misbehave
 	// Kind is "status" (default), "close", "reset", "hang", "slow", "endless", "truncate", "garbage", "html",
-	// "redirect", "delay", "body", "edit", "overrun", "bigheader", "gzip" or "huge". "overrun" sends Body after the real
-	// answer, beyond what Content-Length says.
+	// "redirect", "delay", "late", "body", "edit", "overrun", "bigheader", "gzip" or "huge". With "late" nothing happens
+	// until the client has gone; what it asked for is done DelayMS (1000) after that, as by a platform that was only slow.
+	// "overrun" sends Body after the real answer, beyond what Content-Length says.
 	Kind    string            `json:"kind"`
 	Status  int               `json:"status"`
 	Headers map[string]string `json:"headers"`
@@ -47,7 +49,7 @@ var (
 	faultOps = []string{"any", "idtoken", "keys", "exchange", "create", "refresh", "revoke", "list", "me", "get", "ping",
 		"version", "other"}
 	faultKinds = []string{"", "status", "close", "reset", "hang", "slow", "endless", "truncate", "garbage", "html",
-		"redirect", "delay", "body", "edit", "overrun", "bigheader", "gzip", "huge"}
+		"redirect", "delay", "late", "body", "edit", "overrun", "bigheader", "gzip", "huge"}
 	// These change the real answer, so the work is done whether After is set or not.
 	realAnswer = []string{"slow", "truncate", "delay", "body", "edit", "overrun"}
 )
@@ -96,8 +98,12 @@ func (f *front) nextFault(c *call) *Fault {
 }
 
 func (f *front) misbehave(w http.ResponseWriter, c *call, fault Fault, work func() answer) {
-	if fault.Kind == "delay" && !fault.After {
+	switch {
+	case fault.Kind == "delay" && !fault.After:
 		f.sleep(c, fault.DelayMS)
+	case fault.Kind == "late":
+		f.late(c, cmp.Or(fault.DelayMS, 1000), work)
+		panic(http.ErrAbortHandler)
 	}
 	a := textAnswer(200, "{}")
 	if fault.After || slices.Contains(realAnswer, fault.Kind) {
@@ -173,6 +179,18 @@ func (f *front) sleep(c *call, ms int) {
 	case <-c.Context().Done():
 	case <-f.done:
 	}
+}
+
+// late does the work after the client has gone. The connection counts as open until then.
+func (f *front) late(c *call, ms int, work func() answer) {
+	select {
+	case <-c.Context().Done():
+	case <-f.done:
+		return
+	}
+	c.Request = c.WithContext(context.WithoutCancel(c.Context()))
+	f.sleep(c, ms)
+	work()
 }
 
 // trickle writes the body a byte per pause, then, if asked, something more for ever. When the client goes it aborts: a

@@ -1,8 +1,10 @@
 package jfrogtest
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -140,6 +142,36 @@ func TestOverrun(t *testing.T) {
 	}
 	if r := w.Requests(); r[0].Status != 200 || r[0].Fault != "overrun" {
 		t.Errorf("requests: %+v", r)
+	}
+}
+
+func TestLateFault(t *testing.T) {
+	w := newWorld(t, Config{Faults: []Fault{{On: "exchange", Kind: "late", DelayMS: 50}}}, IssuerConfig{})
+	stored := make(chan time.Time, 1)
+	w.SetHook(func(point string) {
+		if point == "exchange:stored" {
+			stored <- time.Now()
+		}
+	})
+	body, _ := json.Marshal(map[string]string{
+		"grant_type": grantExchange, "subject_token_type": typeIDToken, "provider_name": "github", "subject_token": w.issuer.Mint("", nil),
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	req, _ := http.NewRequestWithContext(ctx, "POST", w.URL()+api+"oidc/token", bytes.NewReader(body))
+	req.Header.Set("Content-Type", "application/json")
+	if _, err := w.send(req); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatal(err)
+	}
+	gone := time.Now()
+	if n := len(w.Issued()); n != 0 {
+		t.Errorf("%d issued while the client was there", n)
+	}
+	if at := <-stored; at.Sub(gone) < 20*time.Millisecond {
+		t.Errorf("stored %v after the client had gone", at.Sub(gone))
+	}
+	if n := len(w.Alive()); n != 1 {
+		t.Errorf("%d alive", n)
 	}
 }
 
