@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -148,6 +149,13 @@ func (s *scenario) with(ts *testscript.TestScript, file string) map[string]strin
 	}
 	with, err := inputs(s.Site, text, s.named)
 	ts.Check(err)
+	for _, name := range []string{"access-token", "refresh-token", "id-token"} {
+		value := with[name]
+		known := slices.ContainsFunc(s.secrets(), func(k jfrogtest.Secret) bool { return strings.Contains(k.Value, value) })
+		if len(value) >= partLength && !known {
+			s.further = append(s.further, value)
+		}
+	}
 	return with
 }
 
@@ -225,7 +233,7 @@ func (s *scenario) step(ts *testscript.TestScript, neg bool, p *runnertest.Proce
 func (s *scenario) finish(ts *testscript.TestScript, neg bool, res *runnertest.Result) {
 	ts.Check(res.Err)
 	s.last = res
-	ts.Check(leak(res, s.secrets()))
+	ts.Check(leak(res, s.secrets(), maskCommand(s.Runner.Env)))
 	fmt.Fprint(ts.Stdout(), res.Log)
 	s.write(ts, "log", res.Log)
 	s.write(ts, "summary", res.Summary)
