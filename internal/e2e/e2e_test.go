@@ -45,7 +45,7 @@ func TestMain(m *testing.M) {
 		panic(fmt.Sprintf("go build: %v\n%s", err, out))
 	}
 	flag.Parse()
-	parallel := max(12, runtime.GOMAXPROCS(0)) // a run of the binary mostly waits
+	parallel := max(16, runtime.GOMAXPROCS(0)) // a run of the binary mostly waits
 	if raceEnabled {
 		parallel /= 2
 	}

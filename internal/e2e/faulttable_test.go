@@ -15,39 +15,32 @@ import (
 type request struct {
 	name string
 	on   string // as in jfrogtest.Fault
-	job  string // name of a job below
+	job  string // name of a job
 	post bool   // the post step sends it
 	// before are faults without which the job would not send it.
-	before []jfrogtest.Fault
-	// fatal: without an answer to it there is no token to hand on.
-	fatal bool
-	mints bool
+	before  []jfrogtest.Fault
+	fatal   bool // without an answer to it there is no token to hand on
+	cleanup bool // the step has its token, or none any more, by then
+	mints   bool
+	again   bool // another of the table is alike, and meets the answers that differ in their text or number alone
+	// only are the names of the faults that it meets; nil: of all.
+	only []string
 }
 
 var requests = []request{
 	{name: "revoke", on: "revoke", job: "stored", post: true},
-	{name: "look-up", on: "list", job: "stored", before: []jfrogtest.Fault{{On: "create", Times: 1, Kind: "truncate"}}},
-	{name: "revoke the exchanged", on: "revoke", job: "narrow"},
-	{name: "ID token", on: "idtoken", job: "oidc", fatal: true},
-	{name: "exchange", on: "exchange", job: "oidc", fatal: true, mints: true},
+	{name: "look-up", on: "list", job: "stored", cleanup: true, again: true,
+		before: []jfrogtest.Fault{{On: "create", Times: 1, Kind: "truncate"}}},
+	{name: "revoke the exchanged", on: "revoke", job: "narrow", cleanup: true, again: true},
+	{name: "ID token", on: "idtoken", job: "exchanged", fatal: true},
+	{name: "exchange", on: "exchange", job: "exchanged", fatal: true, mints: true},
+	{name: "exchange, to create", on: "exchange", job: "narrow", fatal: true, mints: true,
+		only: []string{"close, after the work", "hang, after the work, for ever", "a page with 403, after the work", late.name + ", for ever"}},
 	{name: "create", on: "create", job: "stored", fatal: true, mints: true},
-	{name: "create the narrower", on: "create", job: "narrow", fatal: true, mints: true},
-}
-
-// jobs are ways to get a token. That of "oidc" cannot be revoked, as JFrog's
-// defaults have it; in the others every token can.
-var jobs = map[string]struct {
-	with  string
-	jfrog jfrogtest.Config
-}{
-	"oidc":   {with: "oidc-provider-name: github\n"},
-	"stored": {with: "access-token: ${STORED}\n", jfrog: jfrogtest.Config{Tokens: []jfrogtest.StoredToken{{User: "ci-bot"}}}},
-	"narrow": {with: "oidc-provider-name: github\nexpires-in: 15m\nforce-revocable: true\n", jfrog: jfrogtest.Config{
-		Providers: []jfrogtest.Provider{{Name: "github", Mappings: []jfrogtest.Mapping{{
-			Name: "ci", Claims: map[string]any{"repository": "acme/app"},
-			TokenSpec: jfrogtest.TokenSpec{Username: "ci-bot", Scope: "applied-permissions/user", ExpiresIn: 600, SelfRevocable: true},
-		}}}},
-	}},
+	{name: "create the narrower", on: "create", job: "narrow", fatal: true, mints: true, again: true},
+	// The exchanged token will do where JFrog does not want to create another.
+	{name: "create where none is needed", on: "create", job: "oidc", mints: true,
+		only: []string{"400 Bad Request, as JSON", "401 Unauthorized, as JSON", "403 Forbidden, as JSON", "404 Not Found, as JSON", "close", "close, after the work"}},
 }
 
 // class is what section "Requests" of the contract says about an answer.
@@ -59,6 +52,7 @@ const (
 	renewed class = "tried once more with a fresh ID token"
 	silent  class = "waited for until the time is over"
 	used    class = "as good as any"
+	held    class = "odd, and the token in it is known"
 )
 
 // cell is a request and what becomes of its answer.
@@ -75,9 +69,9 @@ var statuses = map[int]class{
 	408: retried, 425: retried, 429: retried, 500: retried, 502: retried, 503: retried, 504: retried,
 }
 
-// kinds are all other faults: of a request that wants JSON, and, where it
+// others are all other faults: of a request that wants JSON, and, where it
 // differs, of a DELETE, whose 200 needs no body.
-var kinds = []struct {
+var others = []struct {
 	name         string
 	fault        jfrogtest.Fault
 	class, other class
@@ -89,6 +83,8 @@ var kinds = []struct {
 	{"hang", jfrogtest.Fault{Kind: "hang"}, silent, ""},
 	{"slow", jfrogtest.Fault{Kind: "slow"}, silent, used},
 
+	{"429 without Retry-After", jfrogtest.Fault{Status: 429}, retried, ""},
+	{"429, Retry-After of a second", after(429, "1"), retried, ""},
 	{"503, Retry-After of a second", after(503, "1"), retried, ""},
 	{"429, Retry-After that is past", after(429, "Sat, 21 Nov 2020 00:00:00 GMT"), retried, ""},
 	{"503, Retry-After below zero", after(503, "-5"), retried, ""},
@@ -129,12 +125,15 @@ var kinds = []struct {
 	{"our secrets in a redirect", to(302, "https://{{bearer}}.example/{{subject_token}}"), refused, ""},
 }
 
-// lost are answers that do not tell whether something was done, after it was.
-var lost = []struct {
+type lostAnswer struct {
 	name  string
 	fault jfrogtest.Fault
 	class class
-}{
+}
+
+// lost are answers that do not tell whether something was done, after it was. Those that only a request for a token meets
+// come second.
+var lost = []lostAnswer{
 	{"close", jfrogtest.Fault{Kind: "close"}, retried},
 	{"reset", jfrogtest.Fault{Kind: "reset"}, retried},
 	{"hang", jfrogtest.Fault{Kind: "hang"}, silent},
@@ -149,6 +148,20 @@ var lost = []struct {
 	{"2 MiB of a header", jfrogtest.Fault{Kind: "bigheader"}, refused},
 }
 
+var lostToken = append(slices.Clone(lost), []lostAnswer{
+	{"302 to the login", to(302, ""), refused},
+	{"408", after(408, "0"), retried},
+	{"425", after(425, "0"), retried},
+	{"429 without Retry-After", jfrogtest.Fault{Status: 429}, retried},
+	{"429, Retry-After of a second", after(429, "1"), retried},
+	{"503, Retry-After of a second", after(503, "1"), retried},
+	{"a login page with 200", jfrogtest.Fault{Kind: "html"}, refused},
+	{"a page with 403", jfrogtest.Fault{Kind: "html", Status: 403}, refused},
+}...)
+
+// late is a token that is stored after its request was given up.
+var late = lostAnswer{"stored a second after the client has gone", jfrogtest.Fault{Kind: "late"}, silent}
+
 // issuedWrong are answers with a token in them that must not be handed on.
 var issuedWrong = []struct {
 	name  string
@@ -161,10 +174,10 @@ var issuedWrong = []struct {
 	{name: "null for access_token", set: map[string]any{"access_token": nil}},
 	{name: "a line break in access_token", set: map[string]any{"access_token": "eyJ\n::set-output name=token::evil"}},
 	{name: "no UTF-8 in access_token", set: map[string]any{"access_token": "\ufffd\ufffd"}},
-	{name: "a text for expires_in", set: map[string]any{"expires_in": "600"}},
-	{name: "an overflowing expires_in", set: map[string]any{"expires_in": 1e300}},
-	{name: "a delimiter in the user name", set: map[string]any{"username": "ci-bot\nghadelimiter_x\ntoken<<E\nevil\nE"}},
-	{name: "a pair in the scope", set: map[string]any{"scope": "a\r\ntoken=evil"}},
+	{name: "a text for expires_in", set: map[string]any{"expires_in": "600"}, class: held},
+	{name: "an overflowing expires_in", set: map[string]any{"expires_in": 1e300}, class: held},
+	{name: "a delimiter in the user name", set: map[string]any{"username": "ci-bot\nghadelimiter_x\ntoken<<E\nevil\nE"}, class: held},
+	{name: "a pair in the scope", set: map[string]any{"scope": "a\r\ntoken=evil"}, class: held},
 	{name: "a command in the token id", set: map[string]any{"token_id": "x\n::set-output name=token::evil"}, class: used}, // the token itself says it
 }
 
@@ -188,11 +201,14 @@ func cells() []cell {
 	var all []cell
 	add := func(r request, name string, f jfrogtest.Fault, c class) {
 		f.On = r.on
+		wanted := func(name string) bool { return r.only == nil || slices.Contains(r.only, name) }
 		takesAll := r.post && c == retried && f.Status != 503 && f.Kind != "close" // of 15 s: two are enough
 		if c == renewed || c == silent || c == retried && !takesAll {
-			all = append(all, cell{r, f, c, name + ", for ever"})
+			if name := name + ", for ever"; wanted(name) {
+				all = append(all, cell{r, f, c, name})
+			}
 		}
-		if c != silent { // one takes all the time there is
+		if c != silent && wanted(name) { // one takes all the time there is
 			f.Times = 1
 			all = append(all, cell{r, f, c, name})
 		}
@@ -200,6 +216,9 @@ func cells() []cell {
 	for _, r := range requests {
 		for _, status := range slices.Sorted(maps.Keys(statuses)) {
 			c := statuses[status]
+			if alike := []int{404, 405, 409, 422, 501, 505, 425, 502, 504}; r.again && slices.Contains(alike, status) {
+				continue
+			}
 			f := jfrogtest.Fault{Status: status}
 			switch {
 			case c == retried:
@@ -209,9 +228,17 @@ func cells() []cell {
 			case status == 404 && r.on == "revoke":
 				f.After = true // it is believed
 			}
-			add(r, fmt.Sprint(status, " ", http.StatusText(status)), f, c)
+			name := fmt.Sprint(status, " ", http.StatusText(status))
+			add(r, name, f, c)
+			if r.only != nil && c == refused { // whoever wants it by this name
+				f.Body = `{"errors":[{"code":"NO","message":"No"}]}`
+				add(r, name+", as JSON", f, c)
+			}
 		}
-		for _, k := range kinds {
+		for _, k := range others {
+			if text := k.fault.Kind == "body" || k.fault.Body != "" || k.fault.Kind == "redirect"; r.again && text {
+				continue
+			}
 			if r.on == "revoke" && k.other != "" {
 				k.class = k.other
 			}
@@ -220,11 +247,18 @@ func cells() []cell {
 			}
 			add(r, k.name, k.fault, k.class)
 		}
+		answers := lostToken
+		if !r.mints {
+			answers = lost
+		}
 		if r.mints || r.on == "revoke" {
-			for _, l := range lost {
+			for _, l := range answers {
 				l.fault.After = true
 				add(r, l.name+", after the work", l.fault, l.class)
 			}
+		}
+		if r.mints {
+			add(r, late.name, late.fault, late.class)
 		}
 		if r.mints {
 			for _, e := range issuedWrong {

@@ -3,12 +3,10 @@
 package e2e
 
 import (
-	"bytes"
-	"cmp"
 	"io"
 	"net/http"
 	"os"
-	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,21 +18,23 @@ import (
 	"github.com/ephemeral-ci/jfrog-token/internal/runnertest"
 )
 
-// killAfter is when GitHub's runner kills a step, counted from the SIGINT of a
-// cancelled job: https://github.com/actions/runner/blob/main/src/Runner.Sdk/ProcessInvoker.cs
+// killAfter is when GitHub's runner kills a step, counted from the SIGINT of a cancelled job:
+// https://github.com/actions/runner/blob/main/src/Runner.Sdk/ProcessInvoker.cs
 const killAfter = 7500 * time.Millisecond
 
-// moment is when a signal comes.
+// moment is when a signal comes: at one of the following.
 type moment struct {
-	name   string
-	job    string
-	on     string // "<operation>:received" or "<operation>:stored" as in SetHook
-	prints string // or: this was printed
-	post   bool   // in the post step
+	name string
+	job  string
+	post bool // in the post step
+
+	on    string        // "<operation>:received" or "<operation>:stored" as in SetHook
+	after time.Duration // that long after it, when the answer has come
+	says  bool          // the first line is printed; a request may be on its way by then
+	file  string        // this command file
+	holds string        // has this text in it
+
 	faults []jfrogtest.Fault
-	// unsaved: no token that exists was saved yet. SIGKILL leaves one behind
-	// that nobody knows of.
-	unsaved bool
 }
 
 var (
@@ -42,17 +42,18 @@ var (
 	comeBack = func(on string) []jfrogtest.Fault { f := after(503, "5"); f.On = on; return []jfrogtest.Fault{f} }
 )
 
-// startLine is the first that is printed; a request may be on its way by then.
-const startLine = "jfrog-token v"
+// answered is how long it takes at most until an answer has come and the program waits for its next attempt.
+const answered = 300 * time.Millisecond
 
 var moments = []moment{
-	{name: "at the start, OIDC", job: "oidc", prints: startLine, unsaved: true},
-	{name: "at the start, stored", job: "stored", prints: startLine, unsaved: true},
-	{name: "the CI has the request", job: "oidc", on: "idtoken:received"},
-	{name: "JFrog has the ID token", job: "oidc", on: "exchange:received", unsaved: true},
-	{name: "JFrog has exchanged", job: "oidc", on: "exchange:stored", unsaved: true},
-	{name: "JFrog has the request", job: "stored", on: "create:received", unsaved: true},
-	{name: "JFrog has created", job: "stored", on: "create:stored", unsaved: true},
+	{name: "at the start, one request", job: "exchanged", says: true},
+	{name: "at the start, stored", job: "stored", says: true},
+	{name: "the CI has the request", job: "exchanged", on: "idtoken:received"},
+	{name: "JFrog has the ID token", job: "exchanged", on: "exchange:received"},
+	{name: "JFrog has exchanged", job: "exchanged", on: "exchange:stored"},
+	{name: "JFrog has exchanged, narrowing", job: "narrow", on: "exchange:stored"},
+	{name: "JFrog has the request", job: "stored", on: "create:received"},
+	{name: "JFrog has created", job: "stored", on: "create:stored"},
 	{name: "JFrog has the request, narrowing", job: "narrow", on: "create:received"},
 	{name: "JFrog has created, narrowing", job: "narrow", on: "create:stored"},
 	{name: "during the look-up", job: "stored", on: "list:received", faults: lostOnce},
@@ -60,13 +61,20 @@ var moments = []moment{
 	{name: "before the exchanged is revoked", job: "narrow", on: "revoke:received"},
 	{name: "after the exchanged was revoked", job: "narrow", on: "revoke:stored"},
 	{name: "before a token nobody has is revoked", job: "stored", on: "revoke:received", faults: lostOnce},
-	{name: "waiting for the CI", job: "oidc", prints: "; retrying in", faults: comeBack("idtoken")},
-	{name: "waiting for the exchange", job: "oidc", prints: "; retrying in", faults: comeBack("exchange")},
-	{name: "waiting to create", job: "stored", prints: "; retrying in", faults: comeBack("create")},
-	{name: "waiting to create, narrowing", job: "narrow", prints: "; retrying in", faults: comeBack("create")},
-	{name: "before the revocation", job: "stored", on: "revoke:received", post: true},
-	{name: "after the revocation", job: "stored", on: "revoke:stored", post: true},
-	{name: "waiting to revoke", job: "stored", prints: "; retrying in", faults: comeBack("revoke"), post: true},
+	{name: "waiting for the CI", job: "exchanged", on: "idtoken:received", after: answered, faults: comeBack("idtoken")},
+	{name: "waiting for the exchange", job: "exchanged", on: "exchange:received", after: answered, faults: comeBack("exchange")},
+	{name: "waiting to create", job: "stored", on: "create:received", after: answered, faults: comeBack("create")},
+	{name: "waiting to create, narrowing", job: "narrow", on: "create:received", after: answered, faults: comeBack("create")},
+	{name: "the first state is saved", job: "stored", file: "GITHUB_STATE", holds: stateKey},
+	{name: "the first state is saved, narrowing", job: "narrow", file: "GITHUB_STATE", holds: stateKey},
+	{name: "the token is saved", job: "stored", file: "GITHUB_STATE", holds: "token_id"},
+	{name: "the exchanged token is saved", job: "narrow", file: "GITHUB_STATE", holds: "token_id"},
+	{name: "the outputs are there", job: "stored", file: "GITHUB_OUTPUT", holds: "token"},
+	{name: "the outputs are there, narrowing", job: "narrow", file: "GITHUB_OUTPUT", holds: "token"},
+	{name: "the summary is there", job: "stored", file: "GITHUB_STEP_SUMMARY", holds: "|"},
+	{name: "before the revocation", job: "stored", post: true, on: "revoke:received"},
+	{name: "after the revocation", job: "stored", post: true, on: "revoke:stored"},
+	{name: "waiting to revoke", job: "stored", post: true, on: "revoke:received", after: answered, faults: comeBack("revoke")},
 }
 
 // delay is how long the answer is kept back that the signal met.
@@ -74,105 +82,78 @@ type delay string
 
 const (
 	prompt  delay = "and the answer comes"
-	late    delay = "and the answer comes a second later"
+	held1s  delay = "and the answer comes a second later"
 	never   delay = "and the answer never comes"
 	silence delay = "and no answer comes any more"
 )
 
+// rare are the moments that show that a signal is caught at all, as the others of its kind are.
+var rare = []string{"JFrog has created", "JFrog has created, narrowing", "waiting to create", "before the revocation"}
+
 // TestKill proves the promise of TestFaults for a process that a signal ends.
-// SIGKILL leaves no time to say anything: there it holds once a token was
-// saved.
 func TestKill(t *testing.T) {
 	for _, m := range moments {
-		for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGKILL} {
-			if s == syscall.SIGHUP && m.name != "JFrog has created" {
-				continue // one moment shows that it is caught
+		for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGKILL} {
+			if (s == syscall.SIGHUP || s == syscall.SIGQUIT) && !slices.Contains(rare, m.name) {
+				continue
 			}
 			if raceEnabled && s == syscall.SIGTERM {
 				continue // it is slow, and SIGINT's code is the same
 			}
-			delays := []delay{prompt, silence, late, never}
+			delays := []delay{prompt, silence, held1s, never}
 			switch {
-			case m.on == "" || s == syscall.SIGKILL:
+			case m.on == "" || m.after > 0 || s == syscall.SIGKILL:
 				delays = delays[:1]
-			case s == syscall.SIGTERM, s == syscall.SIGHUP:
+			case s != syscall.SIGINT:
 				delays = delays[:2]
 			}
 			for _, d := range delays {
 				t.Run(m.name+"/"+s.String()+" "+string(d), func(t *testing.T) {
 					t.Parallel()
-					m.kill(t, s, d, nil)
+					m.kill(t, newJob(t, m.job, "1m"), s, d)
 				})
 			}
 		}
 	}
 }
 
-// kill runs main, then post, as a runner would, with the signal in one of
-// them. launch gives the commands of the steps; nil is the
-// binary itself.
-func (m moment) kill(t *testing.T, s syscall.Signal, d delay, launch func() (main, post []string)) {
-	w := newJob(t, m.job, "1m")
-	if launch != nil {
-		w.MainCommand, w.PostCommand = launch()
-	}
+// kill runs main, then post, as a runner would, with the signal in one of them.
+func (m moment) kill(t *testing.T, j *job, s syscall.Signal, d delay) {
+	p := j.Main
 	if m.post {
-		if res := w.do(t, w.Main()); res.Code != 0 {
+		if res := j.run(t, j.Main()); res.Code != 0 {
 			t.Fatalf("main failed:\n%s", res.Log)
 		}
+		p = j.Post
 	}
-	w.SetFaults(m.faults)
-	p := w.Main()
-	if m.post {
-		p = w.Post()
-	}
-	before, took, res := m.signal(t, w, p, s, d)
-	w.SetFaults(nil)
-	w.SetHook(nil)
+	j.SetFaults(m.faults)
+	before, took, res := m.signal(t, j, p(), s, d)
+	j.SetFaults(nil)
+	j.SetHook(nil)
 
-	w.checkRun(t, res)
+	j.checkRun(t, res)
+	if !m.post {
+		j.checkMain(t, res)
+	}
 	if s != syscall.SIGKILL {
 		// Nothing held it up: it may have gone on before it heard of the signal.
-		racing := m.prints == startLine || m.on != "" && d == prompt
-		if res.Code == 0 && racing {
-			if !m.post {
-				w.checkMain(t, res)
-			}
-		} else if want := 128 + int(s); res.Code != want {
+		racing := m.says || m.file != "" || m.on != "" && m.after == 0 && d == prompt
+		if want := 128 + int(s); res.Code != want && (res.Code != 0 || !racing) {
 			t.Errorf("expected exit code %d to be %d\n%s", res.Code, want, res.Log)
 		}
 		if took >= killAfter {
 			t.Errorf("it took %v from the signal, and the runner kills after %v\n%s", took, killAfter, res.Log)
 		}
-		if after := w.attempts(); after > before && !racing {
+		if after := j.attempts(); after > before && !racing {
 			t.Errorf("%d new attempts after the signal\n%s", after-before, res.Log)
 		}
-		if res.Code != 0 {
-			w.checkTold(t, "")
-		}
 	}
-
-	after, err := run(w.Post(), tooLong)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.checkRun(t, after)
-	if after.Code != 0 {
-		t.Errorf("post failed with %d:\n%s", after.Code, after.Log)
-	}
-	if s == syscall.SIGKILL && m.unsaved && len(w.Step.State) == 0 {
-		if !strings.Contains(after.Log, "nothing to revoke") {
-			t.Errorf("nothing was saved, and post says:\n%s", after.Log)
-		}
-		t.Logf("window: %d alive after SIGKILL", len(w.Platform.Alive()))
-		return
-	}
-	w.checkTold(t, "")
+	j.checkPost(t, j.run(t, j.Post()))
 }
 
-// signal starts p, signals it in the moment, waits for its end, and gives the
-// number of attempts at a token up to the signal and the time from it.
-func (m moment) signal(t *testing.T, w *job, p *runnertest.Process, s syscall.Signal, d delay) (before int, took time.Duration, res *runnertest.Result) {
+// signal starts p, signals it in the moment, waits for its end, and returns the number of attempts at a token up to the
+// signal and the time from it.
+func (m moment) signal(t *testing.T, j *job, p *runnertest.Process, s syscall.Signal, d delay) (before int, took time.Duration, res *runnertest.Result) {
 	started, ended := make(chan struct{}), make(chan struct{})
 	var once sync.Once
 	var sent atomic.Bool
@@ -180,26 +161,46 @@ func (m moment) signal(t *testing.T, w *job, p *runnertest.Process, s syscall.Si
 	send := func() (first bool) {
 		once.Do(func() {
 			<-started
-			first, at, before = true, time.Now(), w.attempts()
+			first, at, before = true, time.Now(), j.attempts()
 			sent.Store(true)
 			p.Cmd.Process.Signal(s)
 		})
 		return first
 	}
-	hook := func(point string) {
-		first := point == m.on && send()
-		switch {
-		case first && d == late:
-			time.Sleep(time.Second)
-		case first && d == never, d == silence && sent.Load():
-			<-ended
-			panic(http.ErrAbortHandler)
-		}
-	}
-	if m.on != "" {
-		w.SetHook(hook)
-	} else {
-		p.Cmd.Stdout = &watch{to: p.Cmd.Stdout, text: m.prints, found: func() { send() }}
+	var sending sync.WaitGroup
+	switch {
+	case m.on != "":
+		j.SetHook(func(point string) {
+			if point == m.on && m.after > 0 {
+				sending.Go(func() { time.Sleep(m.after); send() })
+				return
+			}
+			first := point == m.on && send()
+			switch {
+			case first && d == held1s:
+				time.Sleep(time.Second)
+			case first && d == never, d == silence && sent.Load():
+				<-ended
+				panic(http.ErrAbortHandler)
+			}
+		})
+	case m.says:
+		p.Cmd.Stdout = &watch{to: p.Cmd.Stdout, first: func() { send() }}
+	default:
+		path := variable(p, m.file)
+		sending.Go(func() {
+			for {
+				over := closed(ended)
+				if text, _ := os.ReadFile(path); strings.Contains(string(text), m.holds) {
+					send()
+					return
+				}
+				if over {
+					return
+				}
+				time.Sleep(100 * time.Microsecond)
+			}
+		})
 	}
 	if err := p.Start(); err != nil {
 		t.Fatal(err)
@@ -210,6 +211,7 @@ func (m moment) signal(t *testing.T, w *job, p *runnertest.Process, s syscall.Si
 	limit.Stop()
 	end := time.Now()
 	close(ended)
+	sending.Wait()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -217,65 +219,67 @@ func (m moment) signal(t *testing.T, w *job, p *runnertest.Process, s syscall.Si
 	return before, end.Sub(at), res
 }
 
-// attempts counts the requests for a token so far.
-func (w *job) attempts() int { return w.sent("idtoken") + w.sent("exchange") + w.sent("create") }
+// variable returns the value of a variable of a program's environment.
+func variable(p *runnertest.Process, name string) string {
+	for _, v := range p.Cmd.Env {
+		if value, ok := strings.CutPrefix(v, name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}
 
-// watch calls found once text was written.
+func closed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// watch calls first once anything was written.
 type watch struct {
 	to    io.Writer
-	text  string
-	found func()
-	seen  bytes.Buffer
+	first func()
+	once  sync.Once
 }
 
 func (w *watch) Write(p []byte) (int, error) {
-	w.seen.Write(p)
 	n, err := w.to.Write(p)
-	if w.text != "" && strings.Contains(w.seen.String(), w.text) {
-		w.text = ""
-		w.found()
-	}
+	w.once.Do(w.first)
 	return n, err
 }
 
-// TestKillOnceSaved kills main as soon as the state is there: whatever had
-// been handed on by then, post revokes it.
-func TestKillOnceSaved(t *testing.T) {
-	for _, job := range []string{"stored", "narrow"} {
-		for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGKILL} {
-			t.Run(job+"/"+s.String(), func(t *testing.T) {
-				t.Parallel()
-				w := newJob(t, job, "1m")
-				p := w.Main()
-				var state string
-				for _, v := range p.Cmd.Env {
-					if path, ok := strings.CutPrefix(v, "GITHUB_STATE="); ok {
-						state = path
-					}
-				}
+// TestKillAnywhere ends main with SIGKILL at points that are spread over its whole run, from before the first request to
+// after the last output.
+func TestKillAnywhere(t *testing.T) {
+	const points = 30
+	for _, name := range []string{"stored", "narrow"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			began := time.Now()
+			j := newJob(t, name, "1m")
+			if res := j.run(t, j.Main()); res.Code != 0 {
+				t.Fatalf("main failed:\n%s", res.Log)
+			}
+			whole := time.Since(began)
+			for i := range points {
+				j := newJob(t, name, "1m")
+				p := j.Main()
 				if err := p.Start(); err != nil {
 					t.Fatal(err)
 				}
-				for range 30000 {
-					if text, _ := os.ReadFile(cmp.Or(state, filepath.Join(w.Dir, "none"))); bytes.HasSuffix(text, []byte("\n")) {
-						break
-					}
-					time.Sleep(100 * time.Microsecond)
-				}
-				p.Cmd.Process.Signal(s)
+				time.Sleep(whole * time.Duration(i) / points)
+				p.Cmd.Process.Kill()
 				res, err := p.Wait()
 				if err != nil {
 					t.Fatal(err)
 				}
-				w.checkRun(t, res)
-				if len(w.Step.State) == 0 {
-					t.Fatalf("no state was saved:\n%s", res.Log)
-				}
-				w.checkPost(t, w.do(t, w.Post()))
-				if alive := w.Platform.Alive(); len(alive) > 0 {
-					t.Errorf("%+v\n%s", alive, w.log())
-				}
-			})
-		}
+				j.checkRun(t, res)
+				j.checkMain(t, res)
+				j.checkPost(t, j.run(t, j.Post()))
+			}
+		})
 	}
 }

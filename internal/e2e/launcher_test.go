@@ -9,33 +9,78 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 )
 
-// TestKillThroughLauncher sends the signal to Node alone, as GitHub's runner
-// does: what Node starts has to hear of it.
+// launched makes a job whose steps are run as those of a released action.
+func launched(t *testing.T, name string, commands func() (main, post []string)) *job {
+	t.Helper()
+	j := newJob(t, name, "1m")
+	j.MainCommand, j.PostCommand = commands()
+	return j
+}
+
+// TestKillThroughLauncher sends the signal to Node alone, as GitHub's runner does: what Node starts has to hear of it.
 func TestKillThroughLauncher(t *testing.T) {
-	launch := launcher(t)
-	picked := map[string]bool{
-		"at the start, stored": true, "JFrog has exchanged": true, "JFrog has created": true, "JFrog has created, narrowing": true,
-		"waiting for the exchange": true, "before the revocation": true, "waiting to revoke": true,
+	commands := launcher(t)
+	picked := []string{
+		"at the start, stored", "JFrog has exchanged", "JFrog has created", "JFrog has created, narrowing",
+		"waiting for the exchange", "before the revocation", "waiting to revoke",
 	}
 	for _, m := range moments {
-		if !picked[m.name] {
+		if !slices.Contains(picked, m.name) {
 			continue
 		}
-		for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
-			for _, d := range []delay{late, silence} {
-				if m.on == "" && d == silence {
+		for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT} {
+			if s == syscall.SIGQUIT && !slices.Contains(rare, m.name) {
+				continue
+			}
+			for _, d := range []delay{held1s, silence} {
+				if (m.on == "" || m.after > 0) && d == silence {
 					continue
 				}
 				t.Run(m.name+"/"+s.String()+" "+string(d), func(t *testing.T) {
 					t.Parallel()
-					m.kill(t, s, d, launch)
+					m.kill(t, launched(t, m.job, commands), s, d)
 				})
 			}
 		}
+	}
+}
+
+// TestLauncherDies kills Node alone, which no signal tells the binary: the pipe on its standard input does. Nobody waits
+// for the step any more, so the binary must not go on with it.
+func TestLauncherDies(t *testing.T) {
+	commands := launcher(t)
+	for _, m := range moments {
+		if m.job == "exchanged" || m.post || !strings.HasSuffix(m.on, ":received") && !strings.HasSuffix(m.on, ":stored") {
+			continue
+		}
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			j := launched(t, m.job, commands)
+			j.SetFaults(m.faults)
+			p := j.Main()
+			p.Cmd.WaitDelay = tooLong // the log ends with the binary, which outlives Node
+			before, took, res := m.signal(t, j, p, syscall.SIGKILL, held1s)
+			j.SetFaults(nil)
+			j.SetHook(nil)
+			j.checkRun(t, res)
+			j.checkMain(t, res)
+			if after := j.attempts(); after > before {
+				t.Errorf("%d new attempts after the launcher's end\n%s", after-before, res.Log)
+			}
+			if len(j.Step.Outputs) > 0 {
+				t.Errorf("it went on after the launcher's end, and set %q\n%s", j.Step.Outputs, res.Log)
+			}
+			if took >= killAfter {
+				t.Errorf("it took %v from the launcher's end\n%s", took, res.Log)
+			}
+			j.checkPost(t, j.run(t, j.Post()))
+		})
 	}
 }
 

@@ -41,8 +41,9 @@ func (n Network) tls(ca *jfrogtest.CA) *tls.Config {
 	return c
 }
 
-// serve serves h, over TLS where that is configured.
-func serve(addr string, h http.Handler, config *tls.Config) (address string, stop func(), err error) {
+// serve serves h, over TLS where that is configured. It counts the connections that are open: one is for as long as a
+// handler works, also when the client has gone.
+func serve(addr string, h http.Handler, config *tls.Config, open *atomic.Int32) (address string, stop func(), err error) {
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		return "", nil, err
@@ -52,6 +53,14 @@ func serve(addr string, h http.Handler, config *tls.Config) (address string, sto
 		l = tls.NewListener(l, config)
 	}
 	s := &http.Server{Handler: h, ErrorLog: log.New(io.Discard, "", 0), ReadHeaderTimeout: time.Minute}
+	s.ConnState = func(_ net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			open.Add(1)
+		case http.StateClosed, http.StateHijacked:
+			open.Add(-1)
+		}
+	}
 	go s.Serve(l)
 	return address, func() { s.Close() }, nil
 }

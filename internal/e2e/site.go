@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/ephemeral-ci/jfrog-token/internal/jfrogtest"
@@ -50,6 +51,7 @@ type Site struct {
 	MainCommand, PostCommand []string
 
 	ca      *jfrogtest.CA // nil: plain HTTP
+	open    atomic.Int32  // connections to the servers
 	closers []func()
 }
 
@@ -234,6 +236,13 @@ func (s *Site) SetHook(hook func(point string)) {
 	s.Issuer.SetHook(hook)
 }
 
+// Settle waits until the servers are done with what a client that has gone asked for.
+func (s *Site) Settle() {
+	for s.open.Load() > 0 {
+		time.Sleep(time.Millisecond)
+	}
+}
+
 // Secrets lists every secret of the platform and of the CI.
 func (s *Site) Secrets() []jfrogtest.Secret {
 	return append(s.Platform.Secrets(), s.Issuer.Secrets()...)
@@ -271,7 +280,7 @@ func (s *Site) listen(addr string, h http.Handler, n Network) (string, error) {
 
 // serve serves h at addr, over TLS where that is configured, and returns the address.
 func (s *Site) serve(addr string, h http.Handler, config *tls.Config) (string, error) {
-	address, stop, err := serve(cmp.Or(addr, "127.0.0.1:0"), h, config)
+	address, stop, err := serve(cmp.Or(addr, "127.0.0.1:0"), h, config, &s.open)
 	if err == nil {
 		s.onClose(stop)
 	}
