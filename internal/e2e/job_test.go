@@ -117,6 +117,9 @@ func (j *job) saved(t *testing.T) state {
 	if err := json.Unmarshal([]byte(text), &s); err != nil {
 		t.Fatalf("the state is no JSON: %v", err)
 	}
+	if s.WrittenBy == "jfrog-token" && s.Marker == "" && s.Pending == "" && len(s.Tokens) == 0 {
+		return s // nothing is left to do
+	}
 	if s.WrittenBy != "jfrog-token" || !regexp.MustCompile(`^jt-[A-Z2-7]{16}$`).MatchString(s.Marker) ||
 		!slices.Contains([]string{"", "create", "exchange"}, s.Pending) {
 		t.Errorf("the state says it is written by %q, marker %q, pending %q", s.WrittenBy, s.Marker, s.Pending)

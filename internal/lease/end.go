@@ -53,8 +53,10 @@ func (l *Lease) end(ctx context.Context) bool {
 	case l.state.Pending == pendingCreate:
 		ok = l.revokeOrphans(ctx)
 	case l.state.Pending == pendingExchange:
-		l.Report(Event{Role: Exchanged, Outcome: Unknown, Lost: 1})
-		l.state.Pending = ""
+		l.Report(Event{Role: Exchanged, Outcome: Unknown, Lost: max(1, l.lost)})
+		if l.again {
+			l.state.Pending = ""
+		}
 	}
 	// The job's own comes last, and is revoked first: an exchanged token may
 	// have to do that.

@@ -78,14 +78,17 @@ func (l *Lease) Exchange(ids jfrog.IDTokens, r jfrog.ExchangeRequest) (jfrog.Tok
 		return jfrog.Token{}, err
 	}
 	t, lost, err := l.jfrog.Exchange(l.time.Work, ids, r)
+	if l.lost = lost; err != nil {
+		if lost == 0 {
+			l.state.Pending = ""
+		}
+		return t, err
+	}
 	l.state.Pending = ""
 	if lost > 0 {
 		l.Report(Event{Role: Exchanged, Outcome: Unknown, Lost: lost, Held: held(t)})
 	}
-	if err == nil {
-		err = l.hold(t)
-	}
-	return t, err
+	return t, l.hold(t)
 }
 
 // Create creates a token with another one, the bearer. If a response was lost,
