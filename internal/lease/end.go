@@ -61,7 +61,8 @@ func (l *Lease) end(ctx context.Context) bool {
 	// The job's own comes last, and is revoked first: an exchanged token may
 	// have to do that.
 	for i := len(l.state.Tokens) - 1; i >= 0; i-- {
-		if h := l.state.Tokens[i]; !l.state.Revoke && h.HandedOn {
+		h := l.state.Tokens[i]
+		if !l.state.Revoke && h.HandedOn || h.Exchanged && l.looksUpAgain() {
 			continue
 		}
 		if !l.revoke(ctx, i) {
@@ -168,6 +169,12 @@ func (l *Lease) revokeOrphans(ctx context.Context) bool {
 		l.state.Pending = ""
 	}
 	return ok
+}
+
+// looksUpAgain reports whether revoke still has to look up what may exist, for
+// which it may have nothing but the exchanged token.
+func (l *Lease) looksUpAgain() bool {
+	return l.state.Pending == pendingCreate && l.state.Revoke && !l.again
 }
 
 // holdsCreated reports whether the lease has the token that it asked for: what
