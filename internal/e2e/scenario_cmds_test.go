@@ -85,7 +85,7 @@ func cmdWithin(ts *testscript.TestScript, neg bool, args []string) {
 	s.finish(ts, neg, res)
 }
 
-// cmdAppears writes a file as soon as the platform has reached a point: "appears create:received FILE TEXT".
+// cmdAppears has somebody write a file as soon as the platform has reached a point: "appears create:received FILE TEXT".
 func cmdAppears(ts *testscript.TestScript, _ bool, args []string) {
 	file := ts.MkAbs(args[1])
 	var once sync.Once
@@ -99,7 +99,9 @@ func cmdAppears(ts *testscript.TestScript, _ bool, args []string) {
 // cmdRefreshed has somebody else exchange the job's pair of tokens for another one.
 func cmdRefreshed(ts *testscript.TestScript, _ bool, _ []string) {
 	s := of(ts)
-	body, _ := json.Marshal(map[string]string{"grant_type": "refresh_token", "refresh_token": s.Step.Outputs["refresh-token"]})
+	body, _ := json.Marshal(map[string]string{
+		"grant_type": "refresh_token", "refresh_token": s.Step.Outputs["refresh-token"],
+	})
 	req, err := http.NewRequest(http.MethodPost, s.Platform.URL()+"/access/api/v1/tokens", bytes.NewReader(body))
 	ts.Check(err)
 	req.Header.Set("User-Agent", agent)
