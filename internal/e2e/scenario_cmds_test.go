@@ -115,6 +115,18 @@ func cmdRefreshed(ts *testscript.TestScript, _ bool, _ []string) {
 	}
 }
 
+// cmdIssued waits until the platform has issued so many tokens, in all.
+func cmdIssued(ts *testscript.TestScript, _ bool, args []string) {
+	s := of(ts)
+	for range 1000 {
+		if strconv.Itoa(len(s.Platform.Issued())) == args[0] {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	ts.Fatalf("expected %s tokens to have been issued: %+v", args[0], s.Platform.Issued())
+}
+
 func stateFiles(ts *testscript.TestScript) []string {
 	files, err := filepath.Glob(ts.MkAbs("workspace/.jfrog-token/jt-*.json"))
 	ts.Check(err)

@@ -69,8 +69,8 @@ var commands = map[string]func(*testscript.TestScript, bool, []string){
 	"faults": cmdFaults, "age": cmdAge, "revoked-by-admin": cmdRevokedByAdmin, "sent": cmdSent, "masked": cmdMasked,
 	"same-outputs-as-action": cmdSameOutputs, "proxied": cmdProxied, "platform": cmdPlatform, "services": cmdServices,
 	"run": cmdRun, "source": cmdSource, "mode": cmdMode, "dotenv": cmdDotenv, "nothing-left": cmdNothingLeft,
-	"signal": cmdSignal, "within": cmdWithin, "appears": cmdAppears, "refreshed": cmdRefreshed, "states": cmdStates,
-	"left-over": cmdLeftOver, "long-ca": cmdLongCA, "unmasked": cmdUnmasked,
+	"signal": cmdSignal, "within": cmdWithin, "appears": cmdAppears, "refreshed": cmdRefreshed, "issued": cmdIssued,
+	"states": cmdStates, "left-over": cmdLeftOver, "long-ca": cmdLongCA, "unmasked": cmdUnmasked,
 }
 
 // scenario is a site and what one scenario did there.
