@@ -76,6 +76,8 @@ func (c cell) expect() (least, most int, ok bool) {
 		return 2, 2, !c.forEver()
 	case c.post && c.class == silent: // an attempt may have a limit of its own
 		return 1, 4, true
+	case c.post && c.class == refused: // whoever created the token is asked as well if it may not revoke itself
+		return 1, 2, true
 	case c.class != retried:
 		return 1, 1, !c.fatal
 	case c.post && c.forEver(): // as many as 15 s hold

@@ -38,9 +38,6 @@ var requests = []request{
 		only: []string{"close, after the work", "hang, after the work, for ever", "a page with 403, after the work", late.name + ", for ever"}},
 	{name: "create", on: "create", job: "stored", fatal: true, mints: true},
 	{name: "create the narrower", on: "create", job: "narrow", fatal: true, mints: true, again: true},
-	// The exchanged token will do where JFrog does not want to create another.
-	{name: "create where none is needed", on: "create", job: "oidc", mints: true,
-		only: []string{"400 Bad Request, as JSON", "401 Unauthorized, as JSON", "403 Forbidden, as JSON", "404 Not Found, as JSON", "close", "close, after the work"}},
 }
 
 // class is what section "Requests" of the contract says about an answer.

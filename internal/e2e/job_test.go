@@ -34,7 +34,16 @@ var jobs = map[string]struct {
 }
 
 // job is a site with one of the jobs in it.
-type job struct{ *Site }
+type job struct {
+	*Site
+	before string // the state that post was given
+}
+
+// Post prepares the post step for Start. What post itself saves is read by nobody.
+func (j *job) Post() *runnertest.Process {
+	j.before = j.Step.State[stateKey]
+	return j.Site.Post()
+}
 
 // newJob makes one. Debug logging is on: a secret must not be printed then either.
 func newJob(t *testing.T, name, timeout string) *job {
@@ -51,7 +60,7 @@ func newJob(t *testing.T, name, timeout string) *job {
 	}
 	site.Step.With["max-attempts"], site.Step.With["timeout"] = "2", timeout
 	site.Runner.Debug = true
-	return &job{site}
+	return &job{Site: site}
 }
 
 // run runs a step's program and checks what holds for every run.
@@ -109,8 +118,12 @@ type state struct {
 
 func (j *job) saved(t *testing.T) state {
 	t.Helper()
+	return j.decode(t, j.Step.State[stateKey])
+}
+
+func (j *job) decode(t *testing.T, text string) state {
+	t.Helper()
 	var s state
-	text := j.Step.State[stateKey]
 	if text == "" {
 		return s
 	}
@@ -201,7 +214,7 @@ func (j *job) checkPost(t *testing.T, res *runnertest.Result) {
 	if res.Code != 0 {
 		t.Errorf("post failed with %d:\n%s", res.Code, res.Log)
 	}
-	saved := j.saved(t)
+	saved := j.decode(t, j.before)
 	for _, token := range j.Platform.Alive() {
 		if token.Revocable && !j.lostExchange(token, saved, true) {
 			t.Errorf("a token is alive after post: %+v\n%s", token, res.Log)

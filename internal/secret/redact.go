@@ -109,7 +109,9 @@ func (r *Redactor) Redact(text string) string {
 // Scrub is Redact for text from outside: it also replaces whatever has the
 // shape of a token, as the other side may know secrets that we do not.
 func (r *Redactor) Scrub(text string) string {
-	return tokenShaped.ReplaceAllString(r.Redact(text), Mask)
+	// First, as the parts that a token has in common with ours would break its
+	// shape.
+	return r.Redact(tokenShaped.ReplaceAllString(text, Mask))
 }
 
 // tokenShaped finds JWTs, JFrog's reference tokens and other long runs of

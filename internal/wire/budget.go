@@ -14,7 +14,7 @@ import (
 // The first signal ends the work. GitHub's runner kills 7.5 s later
 // (https://github.com/actions/runner/blob/main/src/Runner.Sdk/ProcessInvoker.cs):
 //
-//	signal        + 5 s      + 7 s  + 7.5 s
+//	signal        + 5 s    + 6.5 s  + 7.5 s
 //	  |-- Grace ---->|          |      |
 //	  |-- cleanup ------------->|    killed
 //
@@ -28,7 +28,7 @@ const (
 	// cleanupLimit bounds the cleanup, retries included.
 	cleanupLimit = 15 * time.Second
 	// lastWord bounds the cleanup once a signal has come, Grace included.
-	lastWord = 7 * time.Second
+	lastWord = 6500 * time.Millisecond
 )
 
 // CleanupAttempts is the retry policy of the cleanup. The user's own may allow
