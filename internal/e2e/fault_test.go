@@ -16,8 +16,8 @@ const tooLong = 30 * time.Second
 // will find, and after post none is.
 func TestFaults(t *testing.T) {
 	for i, c := range cells() {
-		if raceEnabled && i%4 != 0 {
-			continue // it is slow, and sees the same code in most cells
+		if (raceEnabled || testing.Short()) && i%4 != 0 {
+			continue // most cells run the same code
 		}
 		t.Run(c.request.name+"/"+c.name, func(t *testing.T) {
 			t.Parallel()
@@ -50,7 +50,10 @@ func TestFaults(t *testing.T) {
 }
 
 func (c cell) timeout() string {
-	if c.class == silent {
+	switch {
+	case c.class == silent && c.job == "narrow": // a busy machine takes a while to get there
+		return "4s"
+	case c.class == silent:
 		return "2s"
 	}
 	return "12s" // longer than any wait between two attempts
