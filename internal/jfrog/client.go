@@ -175,7 +175,9 @@ func issued(fields map[string]json.RawMessage, now time.Time) Token {
 	}
 	claims, _ := jwt.Peek(t.Access.Reveal())                         // a reference token has none
 	if t.ID == "" || strings.ContainsFunc(t.ID, secret.NotInToken) { // a DELETE with it would end no token
-		t.ID = cmp.Or(claims.String("jti"), strings.Trim(string(fields["token_id"]), `"`))
+		var number json.Number
+		_ = json.Unmarshal(fields["token_id"], &number)
+		t.ID = cmp.Or(claims.String("jti"), number.String())
 	}
 	t.Username = cmp.Or(t.Username, usernameOf(claims.String("sub")))
 	t.Scope = cmp.Or(t.Scope, claims.String("scp"))

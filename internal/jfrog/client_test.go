@@ -192,6 +192,12 @@ func TestOddFieldsBesideAToken(t *testing.T) {
 		{"expires_in as null", `{"access_token":"` + opaque + `","expires_in":null}`, "", 0, ""},
 		{"token_id as a number", `{"access_token":"` + opaque + `","token_id":7}`, "7", 0, ""},
 		{"token_id as a number beside a jti", `{"access_token":"` + withID + `","token_id":7}`, "id-of-jwt", 0, ""},
+		// A DELETE with anything else would end no token, and would look as
+		// if there were none.
+		{"token_id as null", `{"access_token":"` + opaque + `","token_id":null}`, "", 0, ""},
+		{"token_id of another kind", `{"access_token":"` + opaque + `","token_id":{"id":"x"}}`, "", 0, ""},
+		{"token_id as a truth", `{"access_token":"` + opaque + `","token_id":true}`, "", 0, ""},
+		{"token_id with a line break", `{"access_token":"` + opaque + `","token_id":"a\nb"}`, "", 0, ""},
 		{"token_id with whitespace beside a jti", `{"access_token":"` + withID + `","token_id":"a b"}`, "id-of-jwt", 0, ""},
 		{"username and scope as numbers", `{"access_token":"` + opaque + `","username":1,"scope":2,"token_id":"x"}`, "x", 0, ""},
 		{"a refresh token", `{"access_token":"` + opaque + `","refresh_token":"r"}`, "", 0, "r"},
