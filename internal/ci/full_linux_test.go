@@ -17,12 +17,14 @@ import (
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
-	g := newGitHub(env(map[string]string{"GITHUB_OUTPUT": "/dev/full", "GITHUB_STATE": "/dev/full", "GITHUB_STEP_SUMMARY": "/dev/full"}), &log)
-	g.Mask(secret.New("secret-needle"))
+	g := newGitHub(env(map[string]string{"GITHUB_OUTPUT": "/dev/full", "GITHUB_STATE": "/dev/full", "GITHUB_STEP_SUMMARY": "/dev/full"}), &log, true)
+	if err := g.Hide(secret.New("secret-needle")); err != nil {
+		t.Fatal(err)
+	}
 	log.Reset()
 	for name, err := range map[string]error{
 		"outputs": g.Outputs([]Output{{Name: "token", Value: "secret-needle", Secret: true}}),
-		"state":   g.SaveState("secret-needle"),
+		"state":   g.Save("marker", []byte("secret-needle")),
 		"summary": g.Summary("secret-needle"),
 	} {
 		if err == nil || !strings.Contains(err.Error(), syscall.ENOSPC.Error()) || strings.Contains(err.Error(), "needle") || strings.Contains(err.Error(), "/dev/full") {

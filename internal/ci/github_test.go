@@ -26,7 +26,7 @@ func TestCheck(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name    string
-		spoil   map[string]string // "" unsets; "absent" and "folder" are such
+		spoil   map[string]string // "" unsets; "absent" and "directory" are such
 		summary bool
 		says    string // "": nothing is wrong
 	}{
@@ -38,8 +38,8 @@ func TestCheck(t *testing.T) {
 		{"an absent output file", map[string]string{"GITHUB_OUTPUT": "absent"}, true, "GITHUB_OUTPUT: " + fs.ErrNotExist.Error()},
 		{"an absent state file", map[string]string{"GITHUB_STATE": "absent"}, false, "GITHUB_STATE: " + fs.ErrNotExist.Error()},
 		{"an absent summary file", map[string]string{"GITHUB_STEP_SUMMARY": "absent"}, true, "GITHUB_STEP_SUMMARY: " + fs.ErrNotExist.Error()},
-		{"a folder for the output file", map[string]string{"GITHUB_OUTPUT": "folder"}, true, "GITHUB_OUTPUT: "},
-		{"a folder for the state file", map[string]string{"GITHUB_STATE": "folder"}, true, "GITHUB_STATE: "},
+		{"a directory for the output file", map[string]string{"GITHUB_OUTPUT": "directory"}, true, "GITHUB_OUTPUT: "},
+		{"a directory for the state file", map[string]string{"GITHUB_STATE": "directory"}, true, "GITHUB_STATE: "},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -49,9 +49,9 @@ func TestCheck(t *testing.T) {
 				files[name] = fileWith(t, "earlier=1\n")
 			}
 			for name, how := range c.spoil {
-				files[name] = map[string]string{"": "", "absent": filepath.Join(dir, "absent"), "folder": dir}[how]
+				files[name] = map[string]string{"": "", "absent": filepath.Join(dir, "absent"), "directory": dir}[how]
 			}
-			err := newGitHub(env(files), io.Discard).Check(Places{Summary: c.summary})
+			err := newGitHub(env(files), io.Discard, true).Check(c.summary)
 			if c.says == "" && err != nil || c.says != "" && (err == nil || !strings.Contains(notFound(err), c.says)) {
 				t.Errorf("expected %v to be %q", err, c.says)
 			}
@@ -92,7 +92,7 @@ func TestName(t *testing.T) {
 		{map[string]string{"ACT": "true"}, "act"},
 		{map[string]string{"ACT": "false", "GITEA_ACTIONS": "", "FORGEJO_ACTIONS": "1"}, "GitHub"},
 	} {
-		if got := newGitHub(env(c.env), io.Discard).Name(); got != c.want {
+		if got := newGitHub(env(c.env), io.Discard, true).Name(); got != c.want {
 			t.Errorf("%v: expected %q to be %q", c.env, got, c.want)
 		}
 	}
@@ -124,7 +124,7 @@ func TestRun(t *testing.T) {
 		{"no repository", with(run, "GITHUB_REPOSITORY", ""), noRepo},
 		{"nothing", nil, Run{}},
 	} {
-		if got := newGitHub(env(c.env), io.Discard).Run(); got != c.want {
+		if got := newGitHub(env(c.env), io.Discard, true).Run(); got != c.want {
 			t.Errorf("%s: expected %+v to be %+v", c.name, got, c.want)
 		}
 	}
@@ -142,7 +142,7 @@ func TestDescription(t *testing.T) {
 		// Anyone who may push a branch names the workflow.
 		{"a workflow name with a line break", with(run, "GITHUB_WORKFLOW", "a\n::error::b\u202e"), `GitHub acme/app a\x0a::error::b\u202e run 42 attempt 2 job publish`},
 	} {
-		if got := newGitHub(env(c.env), io.Discard).Description(); got != c.want {
+		if got := newGitHub(env(c.env), io.Discard, true).Description(); got != c.want {
 			t.Errorf("%s: expected %q to be %q", c.name, got, c.want)
 		}
 	}
@@ -192,7 +192,7 @@ func TestFromFork(t *testing.T) {
 			if c.file != none {
 				path = fileWith(t, c.file)
 			}
-			g := newGitHub(env(map[string]string{"GITHUB_EVENT_NAME": c.event, "GITHUB_ACTOR": c.actor, "GITHUB_EVENT_PATH": path}), io.Discard)
+			g := newGitHub(env(map[string]string{"GITHUB_EVENT_NAME": c.event, "GITHUB_ACTOR": c.actor, "GITHUB_EVENT_PATH": path}), io.Discard, true)
 			if got := g.FromFork(); got != c.want {
 				t.Errorf("expected %t to be %t", got, c.want)
 			}
@@ -200,7 +200,7 @@ func TestFromFork(t *testing.T) {
 	}
 }
 
-// masks gives what the runner would hide from here on, and what else was
+// masks returns what the runner would hide from here on, and what else was
 // printed.
 func masks(text string) (list []string, rest string) {
 	for line := range strings.Lines(text) {
@@ -215,7 +215,7 @@ func masks(text string) (list []string, rest string) {
 
 // GitHub's runner derives the escaped forms of a mask for itself; Forgejo's,
 // Gitea's and act do not.
-func TestMask(t *testing.T) {
+func TestHide(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name, secret string
@@ -233,8 +233,10 @@ func TestMask(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			var out bytes.Buffer
-			g := newGitHub(env(nil), &out)
-			g.Mask(secret.New(c.secret))
+			g := newGitHub(env(nil), &out, true)
+			if err := g.Hide(secret.New(c.secret)); err != nil {
+				t.Fatal(err)
+			}
 			got, rest := masks(out.String())
 			for _, form := range c.want {
 				if !slices.Contains(got, form) {
@@ -262,7 +264,7 @@ func TestMask(t *testing.T) {
 func TestTextFromOutside(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	g := newGitHub(env(nil), &out)
+	g := newGitHub(env(nil), &out, true)
 	const evil = "x\n::add-mask::y\r\n##[error]z %0A::set-output name=a::b"
 	g.Info(evil)
 	g.Info("::stop-commands::x")
@@ -298,19 +300,19 @@ func (b broken) Write([]byte) (int, error) {
 func TestLogThatCannotBeWrittenTo(t *testing.T) {
 	t.Parallel()
 	for name, write := range map[string]func(*gitHub){
-		"Mask":    func(g *gitHub) { g.Mask(secret.New("secret-needle")) },
+		"Hide":    func(g *gitHub) { _ = g.Hide(secret.New("secret-needle")) },
 		"Info":    func(g *gitHub) { g.Info("x") },
 		"Warning": func(g *gitHub) { g.Warning("x") },
 		"Error":   func(g *gitHub) { g.Error("x") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			g := newGitHub(env(nil), broken{"path-needle"})
-			if err := g.LogError(); err != nil {
+			g := newGitHub(env(nil), broken{"path-needle"}, true)
+			if err := g.Hide(); err != nil {
 				t.Errorf("expected %v to be %v", err, nil)
 			}
 			write(g)
-			if err := g.LogError(); err == nil || err.Error() != "write log: broken pipe" {
+			if err := g.Hide(); err == nil || err.Error() != "write log: broken pipe" {
 				t.Errorf("expected %v to be %q", err, "write log: broken pipe")
 			}
 		})
@@ -327,10 +329,10 @@ func TestLogErrorIsNotForgotten(t *testing.T) {
 			return 1, io.ErrShortWrite
 		}
 		return len(p), nil
-	}))
-	g.Mask(secret.New("secret-needle"))
+	}), true)
+	first := g.Hide(secret.New("secret-needle"))
 	g.Info("x")
-	if err := g.LogError(); !errors.Is(err, io.ErrShortWrite) {
+	if err := g.Hide(); !errors.Is(err, io.ErrShortWrite) || !errors.Is(first, io.ErrShortWrite) {
 		t.Errorf("expected %v to be %v", err, io.ErrShortWrite)
 	}
 }
@@ -338,3 +340,94 @@ func TestLogErrorIsNotForgotten(t *testing.T) {
 type writer func([]byte) (int, error)
 
 func (w writer) Write(p []byte) (int, error) { return w(p) }
+
+// A run: step has no post step: its state goes to state-dir, its inputs come
+// from variables that no action has.
+func TestRunStepIsNoAction(t *testing.T) {
+	t.Parallel()
+	action, step := newGitHub(env(nil), io.Discard, true), newGitHub(env(nil), io.Discard, false)
+	if got := action.Prefixes(); !slices.Equal(got, []string{"INPUT_"}) {
+		t.Errorf("expected %q to be %q", got, []string{"INPUT_"})
+	}
+	if got := step.Prefixes(); !slices.Equal(got, []string{"JFROG_TOKEN_"}) {
+		t.Errorf("expected %q to be %q", got, []string{"JFROG_TOKEN_"})
+	}
+	dir := filepath.Join(t.TempDir(), ".jfrog-token")
+	output := fileWith(t, "")
+	for _, g := range []*gitHub{newGitHub(env(map[string]string{"GITHUB_STATE": output, "GITHUB_OUTPUT": output}), io.Discard, true), newGitHub(env(map[string]string{"GITHUB_OUTPUT": output}), io.Discard, false)} {
+		g.Use(Places{StateDir: dir, EnvFile: "unused"})
+		if err := errors.Join(g.Check(false), g.Save(markerA, []byte(stateOf(1)))); err != nil {
+			t.Fatal(err)
+		}
+		if g.EnvFile() != "" {
+			t.Errorf("expected %q to be %q", g.EnvFile(), "")
+		}
+	}
+	if got := textOf(t, filepath.Join(dir, markerA+".json")); got != stateOf(1) {
+		t.Errorf("expected %q to be %q", got, stateOf(1))
+	}
+	if got := textOf(t, output); strings.Count(got, stateOf(1)) != 1 {
+		t.Errorf("expected %q to have the state of the action alone", got)
+	}
+}
+
+// What main saved is one value: of several, the runner keeps the last. A state
+// that is dropped is one with nothing in it, as post would read what an earlier
+// step put into its environment otherwise.
+func TestStateOfTheRunner(t *testing.T) {
+	t.Parallel()
+	path := fileWith(t, "")
+	main := newGitHub(env(map[string]string{"GITHUB_STATE": path}), io.Discard, true)
+	for _, s := range []string{stateOf(1), stateOf(2)} {
+		if err := main.Save(markerA, []byte(s)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	last := func() string {
+		t.Helper()
+		saved, err := runnertest.ParseFileCommand(textOf(t, path))
+		if err != nil || len(saved) == 0 || slices.ContainsFunc(saved, func(p [2]string) bool { return p[0] != stateKey }) {
+			t.Fatalf("expected %v, %v to be values of one name", saved, err)
+		}
+		return saved[len(saved)-1][1]
+	}
+	if got := last(); got != stateOf(2) {
+		t.Errorf("expected %q to be %q", got, stateOf(2))
+	}
+	if err := main.Drop(markerA); err != nil {
+		t.Fatal(err)
+	}
+	if got := last(); got != `{"written_by":"jfrog-token"}` {
+		t.Errorf("expected %q to hold nothing", got)
+	}
+	none := newGitHub(env(nil), io.Discard, true)
+	if got, err := none.States(); got != nil || err != nil {
+		t.Errorf("expected %q, %v to be %v", got, err, nil)
+	}
+	post := newGitHub(env(map[string]string{"STATE_" + stateKey: stateOf(2)}), io.Discard, true)
+	markers, err := post.States()
+	if err != nil || len(markers) != 1 {
+		t.Fatalf("expected %q, %v to be one state", markers, err)
+	}
+	if text, busy, err := post.Take(markers[0]); string(text) != stateOf(2) || busy || err != nil {
+		t.Errorf("expected %q, %t, %v to be %q", text, busy, err, stateOf(2))
+	}
+}
+
+// Outputs of a token that the job does not get are taken back, and nothing
+// else: the runner reads the file when the step has ended, also if it failed.
+func TestRetractLeavesEarlierOutputs(t *testing.T) {
+	t.Parallel()
+	path := fileWith(t, "earlier=1\n")
+	g := newGitHub(env(map[string]string{"GITHUB_OUTPUT": path}), io.Discard, true)
+	for _, handOn := range []bool{false, true} {
+		if handOn {
+			if err := g.Outputs([]Output{{Name: "token", Value: "s3cr3t", Secret: true}}); err != nil || !strings.Contains(textOf(t, path), "s3cr3t") {
+				t.Fatalf("expected %q, %v to have the token", textOf(t, path), err)
+			}
+		}
+		if err := g.Retract(); err != nil || textOf(t, path) != "earlier=1\n" {
+			t.Errorf("expected %q, %v to be %q", textOf(t, path), err, "earlier=1\n")
+		}
+	}
+}
