@@ -57,8 +57,11 @@ func (f *files) Warning(lines ...string) { fmt.Fprintln(f.out, "warning: "+f.lin
 // Error implements Platform.
 func (f *files) Error(lines ...string) { fmt.Fprintln(f.out, "error: "+f.lines(lines)) }
 
-// Use implements Platform.
-func (f *files) Use(p Places) { f.stateDir.path, f.envFile = p.StateDir, p.EnvFile }
+// Use implements Platform. The system goes through a symbolic link before it
+// takes a .. after it, so that the paths are checked and used without any.
+func (f *files) Use(p Places) {
+	f.stateDir.path, f.envFile = filepath.Clean(p.StateDir), filepath.Clean(p.EnvFile)
+}
 
 // EnvFile implements Platform.
 func (f *files) EnvFile() string {

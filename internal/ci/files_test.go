@@ -246,6 +246,10 @@ func TestNoFileThroughASymbolicLink(t *testing.T) {
 		{StateDir: ".jfrog-token", EnvFile: "link" + sep + "env"},
 		{StateDir: ".jfrog-token", EnvFile: "dangling"},
 		{StateDir: ".jfrog-token", EnvFile: filepath.Join(filepath.Dir(work), "alias", "link", "env")},
+		// To the system, the directory above a link is the one above its
+		// target; to whoever reads the path, it is not.
+		{StateDir: ".jfrog-token", EnvFile: "link" + sep + ".." + sep + "env"},
+		{StateDir: "link" + sep + ".." + sep + "state", EnvFile: "env"},
 	} {
 		f := filesOf(places.StateDir, places.EnvFile, nil)
 		err := f.Check(false)

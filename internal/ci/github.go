@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/sethvargo/go-githubactions"
@@ -114,7 +115,7 @@ func (g *gitHub) Check(summary bool) error {
 // own for an action.
 func (g *gitHub) Use(p Places) {
 	if g.dir != nil {
-		g.dir.path = p.StateDir
+		g.dir.path = filepath.Clean(p.StateDir)
 	}
 }
 
