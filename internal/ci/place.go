@@ -30,20 +30,16 @@ func noSymlink(path string) error {
 	if err != nil {
 		return plain(err)
 	}
-	links := 0
+	links := 0 // below p
 	for p := path; ; p = filepath.Dir(p) {
-		info, err := os.Lstat(p)
-		if err == nil && info.Mode()&fs.ModeSymlink != 0 {
+		if info, err := os.Stat(p); links > 0 && err == nil && os.SameFile(info, work) {
+			return errSymlink
+		}
+		if info, err := os.Lstat(p); err == nil && info.Mode()&fs.ModeSymlink != 0 {
 			if p == path {
 				return errSymlink
 			}
 			links++
-		}
-		if info, err = os.Stat(p); err == nil && os.SameFile(info, work) && p != path {
-			if links > 0 {
-				return errSymlink
-			}
-			return nil
 		}
 		if p == filepath.Dir(p) {
 			return nil

@@ -65,6 +65,7 @@ func TestSymbolicLinks(t *testing.T) {
 		{"a file that is there", join("sub", "deep"), true},
 		{"an absolute path", join(work, "env"), true},
 		{"with ..", join("sub", "..", "env"), true},
+		{"the working directory under another name", join(root, "alias", "sub", "env"), true},
 		{"outside", join("..", "outside", "env"), true},
 		{"outside, through a link of the machine", join(root, "elsewhere", "in", "env"), true},
 		{"outside, absolute", join(outside, "env"), true},
@@ -86,6 +87,22 @@ func TestSymbolicLinks(t *testing.T) {
 	} {
 		if err := noSymlink(c.path); c.ok && err != nil || !c.ok && !errors.Is(err, errSymlink) {
 			t.Errorf("%s, %s: expected %v to be %t", c.name, c.path, err, c.ok)
+		}
+	}
+}
+
+// A workspace that is a symbolic link itself, as a runner with its builds on
+// another disk has it, is the machine's choice.
+func TestWorkspaceThatIsASymbolicLink(t *testing.T) {
+	work, _ := inWorkspace(t)
+	alias := filepath.Join(filepath.Dir(work), "alias")
+	t.Chdir(alias) // PWD is the name that the process knows
+	for path, want := range map[string]error{
+		"env": nil, filepath.Join("sub", "env"): nil, filepath.Join(alias, "env"): nil, filepath.Join(work, "env"): nil,
+		filepath.Join("link", "env"): errSymlink, filepath.Join(alias, "link", "env"): errSymlink, filepath.Join(work, "link", "env"): errSymlink,
+	} {
+		if err := noSymlink(path); !errors.Is(err, want) {
+			t.Errorf("%s: expected %v to be %v", path, err, want)
 		}
 	}
 }
