@@ -75,7 +75,9 @@ func (f *files) EnvFile() string {
 }
 
 // Check implements Platform.
-func (f *files) Check(bool) error {
+func (f *files) Check(bool) error { return again(f.check) }
+
+func (f *files) check() error {
 	if err := f.make(); err != nil {
 		return fmt.Errorf("make state-dir: %w", err)
 	}

@@ -50,10 +50,10 @@ func TestParallelMintsKeepEachOthersState(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range mints {
 		all[i] = filesOf(filepath.Join(dir, ".jfrog-token"), filepath.Join(dir, ".jfrog-token", fmt.Sprintf("env%d", i)), nil)
-		if err := all[i].Check(false); err != nil {
-			t.Fatal(err)
-		}
 		wg.Go(func() {
+			if err := all[i].Check(false); err != nil {
+				t.Error(err)
+			}
 			for round := range 3 { // the last of each counts
 				if err := all[i].Save(marker(i), []byte(fmt.Sprintf(`{"written_by":"jfrog-token","mint":%d,"round":%d}`, i, round))); err != nil {
 					t.Error(err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -278,6 +279,47 @@ func TestLeftoversOfAKilledProcess(t *testing.T) {
 			t.Errorf("expected %q to be %q", got, stateOf(1))
 		}
 	})
+}
+
+// A revoke that ends the last token removes the directory, while a mint begins
+// that saves in it: the mint loses nothing, and git ignores what it has.
+func TestSaveWhileTheDirectoryIsRemoved(t *testing.T) {
+	t.Parallel()
+	d := newStateDir(t)
+	other := d.again()
+	var over atomic.Bool
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for !over.Load() { // one revoke after the other
+			other.remove()
+			other.remove()
+			time.Sleep(time.Duration(rand.IntN(500)) * time.Microsecond)
+		}
+	}()
+	for i := range 100 {
+		mint := d.again()
+		f := filesOf(d.path, filepath.Join(d.path, "env"), nil)
+		if err := f.Check(false); err != nil {
+			t.Errorf("Check: expected %v to be %v", err, nil)
+		}
+		for n := range 2 {
+			if err := mint.Save(markerA, []byte(stateOf(i+n))); err != nil {
+				t.Errorf("Save: expected %v to be %v", err, nil)
+			}
+		}
+		if got, err := os.ReadFile(d.file(markerA)); err != nil || string(got) != stateOf(i+1) {
+			t.Errorf("expected %q, %v to be %q", got, err, stateOf(i+1))
+		}
+		if err := mint.Drop(markerA); err != nil {
+			t.Errorf("Drop: expected %v to be %v", err, nil)
+		}
+		if t.Failed() {
+			break
+		}
+	}
+	over.Store(true)
+	<-done
 }
 
 // A lock says that the mint of a state is still running: its token is not
