@@ -3,11 +3,13 @@
 package e2e
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
+	"io"
 	"io/fs"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"os/exec"
@@ -25,6 +27,8 @@ import (
 
 	"github.com/ephemeral-ci/jfrog-token/internal/jfrogtest"
 )
+
+var seed = flag.Uint64("seed", 0, "run TestInterleave with this seed alone")
 
 // workspace is a directory in which steps run beside each other, on a CI without step outputs.
 type workspace struct {
@@ -49,6 +53,7 @@ type step struct {
 	delay   time.Duration // after the round begins
 	signal  syscall.Signal
 	moment  time.Duration // of the signal, after the start
+	spoken  bool          // it is counted from the first line that is printed
 
 	process      *os.Process
 	done         bool
@@ -190,7 +195,8 @@ func (w *workspace) do(s *step) {
 	for name, value := range env {
 		cmd.Env = append(cmd.Env, naming["plain"](name)+"="+value)
 	}
-	var out bytes.Buffer
+	first := make(chan struct{})
+	out := watch{to: io.Discard, text: "\n", found: func() { close(first) }}
 	cmd.Stdout, cmd.Stderr = &out, &out
 	w.note("start %v", s)
 	w.mu.Lock()
@@ -201,8 +207,13 @@ func (w *workspace) do(s *step) {
 	w.mu.Unlock()
 	ended := make(chan struct{})
 	var kill sync.WaitGroup
-	send := func(after time.Duration, sig syscall.Signal) {
+	send := func(after time.Duration, sig syscall.Signal, when <-chan struct{}) {
 		kill.Go(func() {
+			select {
+			case <-when:
+			case <-ended:
+				return
+			}
 			select {
 			case <-time.After(after):
 				w.mu.Lock()
@@ -213,23 +224,28 @@ func (w *workspace) do(s *step) {
 			}
 		})
 	}
-	if s.signal != 0 {
-		send(s.moment, s.signal)
+	now := make(chan struct{})
+	close(now)
+	switch {
+	case s.signal != 0 && s.spoken:
+		send(s.moment, s.signal, first)
+	case s.signal != 0:
+		send(s.moment, s.signal, now)
 	}
-	send(tooLong, syscall.SIGKILL)
+	send(tooLong, syscall.SIGKILL, now)
 	_ = cmd.Wait()
 	end := time.Now()
 	close(ended)
 	kill.Wait()
 	w.mu.Lock()
-	s.done, s.code, s.out = true, cmd.ProcessState.ExitCode(), out.String()
+	s.done, s.code, s.out = true, cmd.ProcessState.ExitCode(), out.seen.String()
 	if !s.signaled.IsZero() {
 		s.took = end.Sub(s.signaled)
 	}
 	w.mu.Unlock()
 	sent := ""
 	if !s.signaled.IsZero() {
-		sent = fmt.Sprintf(", %v at %v", s.signal, s.moment)
+		sent = fmt.Sprintf(", %v at %v", s.signal, s.signaled.Sub(w.began).Truncate(time.Millisecond))
 	}
 	w.note("end   %v: %v%s\n%s", s, cmd.ProcessState, sent, indented(s.out))
 }
@@ -411,6 +427,110 @@ func (w *workspace) showHistory(t *testing.T) {
 	if t.Failed() {
 		t.Log(strings.Join(w.history, "\n"))
 	}
+}
+
+var envFiles = []string{"", "b.env", "sub/c.env", ".jfrog-token/d.env"}
+
+// TestInterleave draws from a seed what runs beside each other in one workspace, what the platform does, and who is
+// signaled when. However that goes, every token that is alive is named in a state, a revoke leaves running mints alone,
+// and the last revoke of each env file leaves nothing.
+func TestInterleave(t *testing.T) {
+	seeds := []uint64{1, 2, 3, rand.Uint64() >> 11}
+	if *seed != 0 {
+		seeds = []uint64{*seed}
+	}
+	for _, n := range seeds {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			t.Parallel()
+			interleave(t, n)
+		})
+	}
+}
+
+func interleave(t *testing.T, n uint64) {
+	const rounds = 7
+	w := newWorkspace(t)
+	defer w.showHistory(t)
+	t.Logf("replay with -run TestInterleave -seed %d", n)
+	if err := os.Mkdir(filepath.Join(w.dir, "sub"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	r := rand.New(rand.NewPCG(n, 0))
+	span := w.measure(t)
+	for range rounds {
+		faults := drawFaults(r)
+		w.SetFaults(faults)
+		w.note("faults %+v", faults)
+		var steps []*step
+		for range 3 + r.IntN(4) {
+			steps = append(steps, drawStep(r, span))
+		}
+		w.round(t, steps...)
+		w.checkNamed(t)
+		w.checkHandedOn(t, steps)
+		if t.Failed() {
+			return
+		}
+	}
+	w.SetFaults(nil)
+	var last []*step
+	for _, file := range envFiles {
+		last = append(last, &step{command: "revoke", envFile: file})
+	}
+	w.round(t, last...)
+	w.checkNothing(t)
+}
+
+// measure returns how long a mint takes here.
+func (w *workspace) measure(t *testing.T) time.Duration {
+	begin := time.Now()
+	w.round(t, &step{command: "mint"})
+	return time.Since(begin)
+}
+
+func drawStep(r *rand.Rand, span time.Duration) *step {
+	part := func(most float64) time.Duration { return time.Duration(r.Float64() * most * float64(span)) }
+	s := &step{command: "mint", envFile: envFiles[r.IntN(len(envFiles))], delay: part(1), moment: part(1.5)}
+	switch r.IntN(5) {
+	case 0, 1:
+		s.command = "revoke"
+	case 2:
+		s.oidc = true
+	}
+	s.spoken = s.command == "mint" && r.IntN(4) > 0 // else most are killed before they are up
+	if s.spoken {
+		s.moment /= 2
+	}
+	s.signal = []syscall.Signal{0, 0, 0, syscall.SIGKILL, syscall.SIGKILL, syscall.SIGTERM, syscall.SIGINT}[r.IntN(7)]
+	return s
+}
+
+// drawFaults returns what the platform does in one round. None of it keeps a mint from success in the end.
+func drawFaults(r *rand.Rand) []jfrogtest.Fault {
+	some := []jfrogtest.Fault{
+		{On: "create", Kind: "truncate"},
+		{On: "create", Kind: "reset", After: true},
+		{On: "create", Status: 503},
+		{On: "create", Status: 503, After: true},
+		{On: "create", Kind: "delay"},
+		{On: "create", Kind: "delay", After: true},
+		{On: "exchange", Kind: "delay", After: true},
+		{On: "list", Status: 503},
+		{On: "list", Kind: "delay"},
+		{On: "revoke", Status: 503},
+		{On: "revoke", Status: 503, After: true},
+		{On: "revoke", Kind: "truncate"},
+		{On: "revoke", Kind: "delay"},
+		{On: "revoke", Kind: "delay", After: true},
+		{On: "revoke", Kind: "close"},
+	}
+	var faults []jfrogtest.Fault
+	for range r.IntN(4) {
+		f := some[r.IntN(len(some))]
+		f.Times, f.Skip, f.DelayMS = 1, r.IntN(2), 50+r.IntN(200)
+		faults = append(faults, f)
+	}
+	return faults
 }
 
 // TestFirstMints: mints that are the first in a workspace, and make the state directory at once. In the end nothing is
