@@ -86,10 +86,7 @@ func (f *files) check() error {
 	}
 	err := replaceable(f.envFile, envHead)
 	if err == nil {
-		var t *os.File
-		if t, err = os.CreateTemp(filepath.Dir(f.envFile), ".jfrog-token-*"); err == nil {
-			err = errors.Join(t.Close(), os.Remove(t.Name()))
-		}
+		err = writable(filepath.Dir(f.envFile))
 	}
 	if err != nil {
 		return fmt.Errorf("check env-file: %w", plain(err))

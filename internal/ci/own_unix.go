@@ -15,6 +15,10 @@ func ownedAlone(info fs.FileInfo) bool {
 	return ok && int(s.Uid) == os.Geteuid() && info.Mode().Perm()&0o022 == 0
 }
 
+// writable reports whether files can be made in a directory. It makes none to
+// try: a process that is killed would leave it.
+func writable(dir string) error { return syscall.Access(dir, 0o3) } // W_OK and X_OK
+
 // lock takes a lock that ends with this process, and reports whether it could.
 // On a file system without locks it can.
 func lock(f *os.File) bool {

@@ -678,6 +678,36 @@ func TestRevokeBesideAnotherMint(t *testing.T) {
 	w.checkNothing(t)
 }
 
+// TestCheckLeavesNoFile: before a token is requested, nothing is made outside of the state directory, where no revoke
+// would find what a killed mint leaves.
+func TestCheckLeavesNoFile(t *testing.T) {
+	t.Parallel()
+	w := newWorkspace(t)
+	defer w.showHistory(t)
+	sub := filepath.Join(w.dir, "sub")
+	if err := os.Mkdir(sub, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	events, err := syscall.InotifyInit1(syscall.IN_NONBLOCK | syscall.IN_CLOEXEC)
+	if err == nil {
+		_, err = syscall.InotifyAddWatch(events, sub, syscall.IN_CREATE)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(events)
+	mint := &step{command: "mint", envFile: "sub/c.env"}
+	finish := w.hold(t, mint, "create:received")
+	event := make([]byte, 4096)
+	if n, _ := syscall.Read(events, event); n > 0 {
+		t.Errorf("a file was made: %q", event[syscall.SizeofInotifyEvent:n])
+	}
+	finish()
+	w.checkWorks(t, mint)
+	w.round(t, &step{command: "revoke", envFile: "sub/c.env"})
+	w.checkNothing(t)
+}
+
 // hold runs a step up to a point of its request. finish lets it go on, to its end.
 func (w *workspace) hold(t *testing.T, s *step, point string) (finish func()) {
 	t.Helper()
