@@ -213,6 +213,9 @@ func (d *stateDir) States() ([]string, error) {
 // remove removes the directory if nothing is in it but our .gitignore and what
 // a process left that was killed before it saved anything.
 func (d *stateDir) remove() {
+	if noSymlink(d.path) != nil {
+		return
+	}
 	entries, _ := os.ReadDir(d.path)
 	for _, e := range entries {
 		marker, _, _ := strings.Cut(e.Name(), ".")

@@ -708,6 +708,30 @@ func TestCheckLeavesNoFile(t *testing.T) {
 	w.checkNothing(t)
 }
 
+// TestRevokeFollowsNoLink: a state directory that is a symbolic link is not cleaned up.
+func TestRevokeFollowsNoLink(t *testing.T) {
+	t.Parallel()
+	w := newWorkspace(t)
+	defer w.showHistory(t)
+	elsewhere := t.TempDir()
+	left := filepath.Join(elsewhere, "jt-somebody.tmp")
+	if err := os.WriteFile(left, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(elsewhere, filepath.Join(w.dir, ".jfrog-token")); err != nil {
+		t.Fatal(err)
+	}
+	s := w.add(&step{command: "revoke", envFile: "b.env"})
+	if w.do(s); s.code != 1 {
+		t.Errorf("expected exit code %d to be 1", s.code)
+	}
+	for _, path := range []string{left, filepath.Join(w.dir, ".jfrog-token")} {
+		if _, err := os.Lstat(path); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // hold runs a step up to a point of its request. finish lets it go on, to its end.
 func (w *workspace) hold(t *testing.T, s *step, point string) (finish func()) {
 	t.Helper()
