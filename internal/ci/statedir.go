@@ -211,25 +211,35 @@ func (d *stateDir) States() ([]string, error) {
 }
 
 // remove removes the directory if nothing is in it but our .gitignore and what
-// a process left that was killed before it saved anything.
+// a process left that was killed before it saved anything. Whoever else is at
+// it may see our .gitignore and leave the directory to us: we look again.
 func (d *stateDir) remove() {
 	if noSymlink(d.path) != nil {
 		return
 	}
+	for range 20 {
+		d.removeLeft()
+		ignore := filepath.Join(d.path, ".gitignore")
+		entries, _ := os.ReadDir(d.path)
+		if len(entries) > 1 || len(entries) == 1 && (entries[0].Name() != ".gitignore" || replaceable(ignore, ignoreHead) != nil) {
+			return
+		}
+		_ = os.Remove(ignore)
+		if err := os.Remove(d.path); err == nil || errors.Is(err, fs.ErrNotExist) {
+			return
+		}
+		_ = d.make() // a mint began meanwhile
+	}
+}
+
+// removeLeft removes the files of processes that were killed before they saved
+// a state.
+func (d *stateDir) removeLeft() {
 	entries, _ := os.ReadDir(d.path)
 	for _, e := range entries {
 		marker, _, _ := strings.Cut(e.Name(), ".")
 		if _, err := os.Lstat(d.file(marker)); ours(e.Name()) && strings.HasSuffix(e.Name(), ".tmp") && errors.Is(err, fs.ErrNotExist) {
 			_ = os.Remove(filepath.Join(d.path, e.Name()))
 		}
-	}
-	ignore := filepath.Join(d.path, ".gitignore")
-	entries, _ = os.ReadDir(d.path)
-	if len(entries) > 1 || len(entries) == 1 && (entries[0].Name() != ".gitignore" || replaceable(ignore, ignoreHead) != nil) {
-		return
-	}
-	_ = os.Remove(ignore)
-	if err := os.Remove(d.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		_ = d.make() // a mint began meanwhile
 	}
 }

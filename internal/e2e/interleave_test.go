@@ -627,6 +627,27 @@ func TestRevokeBesideLaterMint(t *testing.T) {
 	w.checkNothing(t)
 }
 
+// TestLastOneOut: mints that are refused and revokes all remove the state directory, and see each other in it. The last
+// of them leaves none.
+func TestLastOneOut(t *testing.T) {
+	t.Parallel()
+	w := newWorkspace(t)
+	defer w.showHistory(t)
+	w.SetFaults([]jfrogtest.Fault{{On: "create", Status: http.StatusForbidden, Body: `{"errors":[{"code":"FORBIDDEN","message":"no"}]}`}})
+	for range 15 {
+		var all sync.WaitGroup
+		for i := range 6 {
+			s := w.add(&step{command: []string{"mint", "revoke"}[i%2], envFile: fmt.Sprintf("%d.env", i)})
+			all.Go(func() { w.do(s) })
+		}
+		all.Wait()
+		w.checkNothing(t)
+		if t.Failed() {
+			return
+		}
+	}
+}
+
 // TestRevokeBesideMint: while a mint is running, a revoke leaves its state, its token and its env file alone, also where
 // it ends what an earlier mint left.
 func TestRevokeBesideMint(t *testing.T) {
