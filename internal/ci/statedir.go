@@ -76,7 +76,10 @@ func (d *stateDir) makeOnce() error {
 	}
 	// In somebody's own directory a .gitignore would hide all that is in it.
 	entries, err := os.ReadDir(d.path)
-	if err != nil || made != nil && slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return !ours(e.Name()) }) {
+	foreign := func(e fs.DirEntry) bool {
+		return !ours(e.Name()) && replaceable(filepath.Join(d.path, e.Name()), envHead) != nil
+	}
+	if err != nil || made != nil && slices.ContainsFunc(entries, foreign) {
 		return plain(err)
 	}
 	ignore := filepath.Join(d.path, ".gitignore")

@@ -753,6 +753,25 @@ func TestRevokeFollowsNoLink(t *testing.T) {
 	}
 }
 
+// TestIgnoredAgain: a revoke that is killed between its two steps at removing the directory leaves it without a
+// .gitignore, beside the env file of a mint that had begun. The next mint writes one.
+func TestIgnoredAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorkspace(t)
+	defer w.showHistory(t)
+	w.round(t, &step{command: "mint"})
+	ignore := filepath.Join(w.dir, ".jfrog-token", ".gitignore")
+	if err := os.Remove(ignore); err != nil {
+		t.Fatal(err)
+	}
+	w.round(t, &step{command: "mint", envFile: "b.env"})
+	if _, err := os.Lstat(ignore); err != nil {
+		t.Error(err)
+	}
+	w.round(t, &step{command: "revoke"}, &step{command: "revoke", envFile: "b.env"})
+	w.checkNothing(t)
+}
+
 // hold runs a step up to a point of its request. finish lets it go on, to its end.
 func (w *workspace) hold(t *testing.T, s *step, point string) (finish func()) {
 	t.Helper()
