@@ -213,8 +213,8 @@ func masks(text string) (list []string, rest string) {
 	return list, rest
 }
 
-// GitHub's runner derives the escaped forms of a mask for itself; Forgejo's,
-// Gitea's and act do not.
+// GitHub's runner derives the escaped forms of a mask for itself. A value with a
+// percent sign is none: Forgejo and Gitea register it as the command escapes it.
 func TestHide(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -222,11 +222,10 @@ func TestHide(t *testing.T) {
 		want         []string
 	}{
 		{"a token", "eyJ2ZXIiOiIyIn0.e30.c2ln", []string{"eyJ2ZXIiOiIyIn0.e30.c2ln"}},
-		{"base64", "c3Rv/cm+Vk==", []string{"c3Rv/cm+Vk==", "c3Rv%2Fcm%2BVk%3D%3D", "c3Rv%2Fcm+Vk=="}},
-		{"what JSON escapes", `pass"word`, []string{`pass"word`, "pass%22word", "pass%22word", `pass\"word`}},
-		// The command's own escaping must not change what is masked.
-		{"percent signs", "100%25%0Apure", []string{"100%25%0Apure", "100%2525%250Apure", "100%2525%250Apure"}},
-		{"what looks like a command", "::stop-commands::x", []string{"::stop-commands::x", "%3A%3Astop-commands%3A%3Ax", "::stop-commands::x"}},
+		{"base64", "c3Rv/cm+Vk==", []string{"c3Rv/cm+Vk=="}},
+		{"what JSON escapes", `pass"word`, []string{`pass"word`, `pass\"word`}},
+		{"percent signs", "100%25%0Apure", nil},
+		{"what looks like a command", "::stop-commands::x", []string{"::stop-commands::x"}},
 		{"nothing", "", nil},
 		{"too short to be one", "a", nil},
 	} {

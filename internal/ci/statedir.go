@@ -46,7 +46,7 @@ func (d *stateDir) tmp(name string) string {
 // nothing else is in it, and files that it takes for those of a killed process.
 func again(do func() error) error {
 	var err error
-	for range 20 {
+	for range 100 {
 		if err = do(); !errors.Is(err, fs.ErrNotExist) {
 			break
 		}
@@ -160,6 +160,9 @@ func (d *stateDir) Read(marker string) ([]byte, error) { return readOwn(d.file(m
 // those from ending it whose it is.
 func (d *stateDir) Take(marker string) (state []byte, busy bool, err error) {
 	path := d.file(marker)
+	if err := noSymlink(path); err != nil {
+		return nil, false, fmt.Errorf("read state: %w", err)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, false, fmt.Errorf("read state: %w", plain(err))

@@ -196,7 +196,7 @@ func (w *workspace) do(s *step) {
 		cmd.Env = append(cmd.Env, naming["plain"](name)+"="+value)
 	}
 	first := make(chan struct{})
-	out := watch{to: io.Discard, text: "\n", found: func() { close(first) }}
+	out := watch{to: io.Discard, first: func() { close(first) }}
 	cmd.Stdout, cmd.Stderr = &out, &out
 	w.note("start %v", s)
 	w.mu.Lock()
