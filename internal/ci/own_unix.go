@@ -20,7 +20,10 @@ func ownedAlone(info fs.FileInfo) bool {
 func writable(dir string) error { return syscall.Access(dir, 0o3) } // W_OK and X_OK
 
 // lock takes a lock that ends with this process, and reports whether it could.
-// On a file system without locks it can.
-func lock(f *os.File) bool {
+func lock(f *os.File) bool { return tryLock(f) }
+
+// tryLock is lock for a file that is still written to. On a file system without
+// locks it can.
+func tryLock(f *os.File) bool {
 	return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != syscall.EWOULDBLOCK
 }

@@ -18,3 +18,6 @@ func writable(dir string) error {
 // lock closes the file, as Windows renames no open one. A revoke beside a
 // running mint ends that one's token there.
 func lock(f *os.File) bool { return f.Close() == nil }
+
+// tryLock leaves the file open, which keeps others from removing it there.
+func tryLock(*os.File) bool { return true }

@@ -89,6 +89,7 @@ func writeNew(path string, text []byte) (*os.File, error) {
 	if err != nil {
 		return nil, plain(err)
 	}
+	tryLock(f) // tells it from what a killed process left
 	if _, err = f.Write(text); err == nil {
 		err = f.Sync()
 	}

@@ -46,7 +46,7 @@ func (d *stateDir) tmp(name string) string {
 // nothing else is in it, and files that it takes for those of a killed process.
 func again(do func() error) error {
 	var err error
-	for range 100 {
+	for range 20 {
 		if err = do(); !errors.Is(err, fs.ErrNotExist) {
 			break
 		}
@@ -239,13 +239,20 @@ func (d *stateDir) remove() {
 }
 
 // removeLeft removes the files of processes that were killed before they saved
-// a state.
+// a state. One that runs has its file locked.
 func (d *stateDir) removeLeft() {
 	entries, _ := os.ReadDir(d.path)
 	for _, e := range entries {
 		marker, _, _ := strings.Cut(e.Name(), ".")
-		if _, err := os.Lstat(d.file(marker)); ours(e.Name()) && strings.HasSuffix(e.Name(), ".tmp") && errors.Is(err, fs.ErrNotExist) {
-			_ = os.Remove(filepath.Join(d.path, e.Name()))
+		if _, err := os.Lstat(d.file(marker)); !ours(e.Name()) || !strings.HasSuffix(e.Name(), ".tmp") || !errors.Is(err, fs.ErrNotExist) || !e.Type().IsRegular() {
+			continue
+		}
+		path := filepath.Join(d.path, e.Name())
+		if f, err := os.Open(path); err == nil {
+			if tryLock(f) {
+				_ = os.Remove(path)
+			}
+			_ = f.Close()
 		}
 	}
 }

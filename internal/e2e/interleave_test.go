@@ -3,11 +3,11 @@
 package e2e
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"io/fs"
 	"math/rand/v2"
 	"net/http"
@@ -196,7 +196,8 @@ func (w *workspace) do(s *step) {
 		cmd.Env = append(cmd.Env, naming["plain"](name)+"="+value)
 	}
 	first := make(chan struct{})
-	out := watch{to: io.Discard, first: func() { close(first) }}
+	var printed bytes.Buffer
+	out := watch{to: &printed, first: func() { close(first) }}
 	cmd.Stdout, cmd.Stderr = &out, &out
 	w.note("start %v", s)
 	w.mu.Lock()
@@ -238,7 +239,7 @@ func (w *workspace) do(s *step) {
 	close(ended)
 	kill.Wait()
 	w.mu.Lock()
-	s.done, s.code, s.out = true, cmd.ProcessState.ExitCode(), out.seen.String()
+	s.done, s.code, s.out = true, cmd.ProcessState.ExitCode(), printed.String()
 	if !s.signaled.IsZero() {
 		s.took = end.Sub(s.signaled)
 	}
