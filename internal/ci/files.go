@@ -22,7 +22,7 @@ type files struct {
 	system  system
 	getenv  func(string) string
 	envFile string
-	written bool             // the env file is of this run
+	written []byte           // the env file of this run
 	sizes   map[string]int64 // of Harness' files, before this run
 }
 
@@ -108,7 +108,7 @@ func (f *files) check() error {
 func (f *files) Outputs(outputs []Output) error {
 	text, err := envFile(outputs)
 	if err == nil {
-		f.written = true
+		f.written = text
 		err = f.writeEnv(text)
 	}
 	if err != nil {
@@ -160,7 +160,8 @@ func (f *files) harnessFile(variable string) string {
 // Retract implements Platform.
 func (f *files) Retract() error {
 	var errs []error
-	if f.written {
+	// Another mint with the same env file may have replaced it.
+	if now, err := readOwn(f.envFile); f.written != nil && (err != nil || bytes.Contains(now, f.written)) {
 		errs = append(errs, removeEnv(f.envFile))
 	}
 	for path, size := range f.sizes {

@@ -773,6 +773,31 @@ func TestIgnoredAgain(t *testing.T) {
 	w.checkNothing(t)
 }
 
+// TestTakeBackBesideMint: a mint that is interrupted takes back what it handed on, not what another mint put in its
+// place.
+func TestTakeBackBesideMint(t *testing.T) {
+	t.Parallel()
+	w := newWorkspace(t)
+	defer w.showHistory(t)
+	interrupted := &step{command: "mint", oidc: true, signal: syscall.SIGTERM, moment: tooLong}
+	finish := w.hold(t, interrupted, "revoke:received") // of the exchanged token, once the other is handed on
+	mint := &step{command: "mint"}
+	w.round(t, mint)
+	w.mu.Lock()
+	interrupted.signaled = time.Now()
+	_ = interrupted.process.Signal(syscall.SIGTERM)
+	w.mu.Unlock()
+	time.Sleep(100 * time.Millisecond) // it has to hear of it before it goes on
+	finish()
+	if interrupted.code != 128+int(syscall.SIGTERM) {
+		t.Errorf("expected exit code %d to be that of SIGTERM", interrupted.code)
+	}
+	w.checkHandedOn(t, []*step{mint})
+	w.checkWorks(t, mint)
+	w.round(t, &step{command: "revoke"})
+	w.checkNothing(t)
+}
+
 // hold runs a step up to a point of its request. finish lets it go on, to its end.
 func (w *workspace) hold(t *testing.T, s *step, point string) (finish func()) {
 	t.Helper()
