@@ -3,6 +3,7 @@ package lease
 import (
 	"encoding/json"
 	"errors"
+	"regexp"
 	"slices"
 	"time"
 
@@ -91,10 +92,14 @@ func (s State) encode() []byte {
 // ErrState says that a state is not one that mint saved.
 var ErrState = errors.New("read state: not saved by jfrog-token")
 
+// form is that of a marker, which is a file name too. A state with nothing in
+// it may have none.
+var form = regexp.MustCompile(`^(jt-[A-Z2-7]{16})?$`)
+
 // Decode reads a state. The error is ErrState: the decoder's own may quote it.
 func Decode(text []byte) (State, error) {
 	var s State
-	if json.Unmarshal(text, &s) != nil || s.WrittenBy != writtenBy {
+	if json.Unmarshal(text, &s) != nil || s.WrittenBy != writtenBy || !form.MatchString(s.Marker) {
 		return State{}, ErrState
 	}
 	return s, nil

@@ -104,7 +104,8 @@ func TestStateIsWrittenOnPurposeAlone(t *testing.T) {
 	}
 }
 
-// What somebody else wrote is not taken for a state.
+// What somebody else wrote is not taken for a state. A marker is a file name:
+// it must not lead elsewhere.
 func TestDecode(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -114,6 +115,10 @@ func TestDecode(t *testing.T) {
 		{"a state with nothing in it", `{"written_by":"jfrog-token"}`, true},
 		{"a marker", `{"written_by":"jfrog-token","marker":"` + marker + `"}`, true},
 		{"fields of a later release", `{"written_by":"jfrog-token","later":{"a":[1]}}`, true},
+		{"a marker that leads elsewhere", `{"written_by":"jfrog-token","marker":"../../package"}`, false},
+		{"a marker that leads elsewhere at its end", `{"written_by":"jfrog-token","marker":"` + marker + `/x"}`, false},
+		{"a marker in lower case", `{"written_by":"jfrog-token","marker":"` + strings.ToLower(marker) + `"}`, false},
+		{"a marker with a line break", `{"written_by":"jfrog-token","marker":"` + marker + `\n"}`, false},
 		{"somebody else's", `{"written_by":"another","token":"s3cr3t"}`, false},
 		{"nobody's", `{}`, false}, {"null", `null`, false}, {"nothing", ``, false}, {"a list", `[{"written_by":"jfrog-token"}]`, false},
 		{"half of one", `{"written_by":"jfrog-token","tokens":[{"token":"s3cr3t`, false},
@@ -135,6 +140,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add(`{"written_by":"jfrog-token","url":"https://acme.jfrog.io","revoke":true,"marker":"` + marker + `","pending":"create","until":"2026-01-02T03:04:05Z","tokens":[{"token":"t","token_id":"i","expires_at":"2026-01-02T03:04:05Z","lifetime":1,"handed_on":true}]}`)
 	f.Add(`{"written_by":"jfrog-token","until":"9999-12-31T23:59:59-23:59","tokens":[{"expires_at":"0000-01-01T00:00:00+14:00"}]}`)
 	f.Add(`{"WRITTEN_BY":"jfrog-token","tokens":[null,{"token":null}],"revoke":true}`)
+	f.Add(`{"written_by":"jfrog-token","marker":"../x"}`)
 	f.Add(`null`)
 	f.Fuzz(func(t *testing.T, text string) {
 		s, err := Decode([]byte(text))
@@ -144,7 +150,7 @@ func FuzzDecode(f *testing.F) {
 			}
 			return
 		}
-		if s.WrittenBy != writtenBy {
+		if s.WrittenBy != writtenBy || s.Marker != "" && !strings.HasPrefix(s.Marker, "jt-") || strings.ContainsAny(s.Marker, `/\.`) {
 			t.Errorf("expected %+v to be ours", s)
 		}
 		s.settled()
