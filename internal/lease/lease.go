@@ -142,7 +142,7 @@ func (l *Lease) HandOn(give func() error) error {
 // Discard revokes the exchanged token once another one is handed on, unless
 // that one will need it: a token for Artifactory alone cannot revoke itself.
 func (l *Lease) Discard(created jfrog.Token) error {
-	if created.ReachesAccess() {
+	if created.ReachesAccess() || !l.state.Revoke {
 		ctx, cancel := l.time.Cleanup()
 		defer cancel()
 		if l.revoke(ctx, 0) {

@@ -378,6 +378,8 @@ func TestDiscard(t *testing.T) {
 		{"that cannot be revoked", true, false, nil, &jfrogtest.Fault{On: "revoke", Status: 403, Body: `{"errors":[{"code":"C","message":"x"}]}`},
 			[]string{"exchanged failed"}, []string{"e", "c"}, 2},
 		{"at once, and nobody revokes the other", true, true, nil, nil, []string{"exchanged revoked"}, nil, 1},
+		// Nobody will revoke the job's token: nothing needs the exchanged one.
+		{"not needed", true, true, audience, nil, []string{"exchanged revoked"}, nil, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
