@@ -75,7 +75,7 @@ func (l *Lease) end(ctx context.Context) bool {
 		l.Report(Event{Err: err})
 		return false
 	}
-	return ok
+	return ok && l.state.Pending == ""
 }
 
 // revoke ends one token that is held, and reports whether that is settled.

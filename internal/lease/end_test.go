@@ -226,9 +226,27 @@ func TestSuccessorOfARefreshableToken(t *testing.T) {
 		w.revoke("")
 		w.must("told", w.told(), []string{"job already gone", "orphan unknown"})
 		e := w.events[1]
-		if e.Marker == "" || e.Err == nil || time.Until(e.Until) < 9*time.Minute || time.Until(e.Until) > 10*time.Minute {
+		if "["+w.ci.saved().Marker+"]" != e.Marker || e.Err == nil || time.Until(e.Until) < 9*time.Minute || time.Until(e.Until) > 10*time.Minute {
 			t.Errorf("expected %+v to say how it is found, and when it is over", e)
 		}
+	})
+	// What failed stays for the next revoke.
+	t.Run("cannot be revoked", func(t *testing.T) {
+		t.Parallel()
+		w, token := minted(t)
+		w.refresh(token)
+		w.SetFaults([]jfrogtest.Fault{{On: "revoke", Skip: 1, Status: 403, Body: `{"errors":[{"code":"C","message":"x"}]}`}})
+		if w.revoke(w.Stored(0)) {
+			t.Error("expected it to fail")
+		}
+		w.must("told", w.told(), []string{"job already gone", "orphan failed"})
+		w.events = nil
+		w.SetFaults(nil)
+		if !w.revoke(w.Stored(0)) || w.ci.state != nil {
+			t.Errorf("expected %s to be dropped", w.ci.state)
+		}
+		w.must("told", w.told(), []string{"orphan revoked"})
+		w.must("alive", w.alive(), []string{})
 	})
 }
 
