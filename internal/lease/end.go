@@ -24,6 +24,10 @@ const (
 // not be looked up.
 const Unknown jfrog.Outcome = "unknown"
 
+// Kept is the outcome of an exchanged token with which revoke looks up what
+// JFrog does not list yet.
+const Kept jfrog.Outcome = "kept"
+
 // Event is what became of a token, or of the files: then it has an Err alone.
 type Event struct {
 	Held
@@ -61,8 +65,11 @@ func (l *Lease) end(ctx context.Context) bool {
 	// The job's own comes last, and is revoked first: an exchanged token may
 	// have to do that.
 	for i := len(l.state.Tokens) - 1; i >= 0; i-- {
-		h := l.state.Tokens[i]
-		if !l.state.Revoke && h.HandedOn || h.Exchanged && l.looksUpAgain() {
+		switch h := l.state.Tokens[i]; {
+		case !l.state.Revoke && h.HandedOn:
+			continue
+		case h.Exchanged && l.looksUpAgain():
+			l.Report(Event{Held: h, Role: Exchanged, Outcome: Kept})
 			continue
 		}
 		if !l.revoke(ctx, i) {

@@ -256,7 +256,7 @@ func TestWhatIsMasked(t *testing.T) {
 	l := w.open(t.Context(), State{Revoke: true}, true)
 	token := w.create(l, func(r *jfrog.CreateRequest) { r.Refreshable, r.IncludeReferenceToken = true, true })
 	for _, s := range []secret.String{token.Access, token.Reference, token.Refresh} {
-		if s.IsZero() || !w.ci.hidden[s.Reveal()] || !w.ci.hidden[s.Basic("ci-bot")[0]] {
+		if s.IsZero() || !w.ci.hidden[s.Reveal()] || !w.ci.hidden[s.Basic("ci-bot")[0].Reveal()] {
 			t.Errorf("expected %d bytes to be masked, and with the user name", len(s.Reveal()))
 		}
 	}

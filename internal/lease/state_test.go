@@ -30,7 +30,7 @@ func TestHold(t *testing.T) {
 			{"never", jfrog.Token{}, time.Time{}},
 		} {
 			c.token.Access, c.token.ID, c.token.Revocable, c.token.Exchanged = secret.New("a"), "id", true, true
-			got := hold(c.token)
+			got := held(c.token)
 			if !got.Expires.Equal(c.want) {
 				t.Errorf("%s: expected %s to be %s", c.name, got.Expires, c.want)
 			}
@@ -39,7 +39,7 @@ func TestHold(t *testing.T) {
 				t.Errorf("%s: expected %+v to be %+v", c.name, got, want)
 			}
 		}
-		if !hold(jfrog.Token{Refresh: secret.New("r")}).Refreshable {
+		if !held(jfrog.Token{Refresh: secret.New("r")}).Refreshable {
 			t.Error("expected a token with a refresh token to be refreshable")
 		}
 	})
