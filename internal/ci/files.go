@@ -201,6 +201,10 @@ func (f *files) Clear(keepEnv bool) error {
 	var err error
 	if !keepEnv {
 		err = removeEnv(f.envFile)
+		left, _ := filepath.Glob(f.envFile + ".jt-*.tmp") // of a process that was killed
+		for _, tmp := range left {
+			_ = os.Remove(tmp)
+		}
 	}
 	f.stateDir.remove()
 	if err != nil {

@@ -148,10 +148,21 @@ func (l *Lease) bearers() []secret.String {
 	return list
 }
 
+// storing is what JFrog may need to store the token of a mint that was killed
+// right before revoke.
+const storing = 2 * time.Second
+
 // revokeOrphans looks up the tokens that carry the marker besides those that
 // are held, and revokes them. It reports whether it could.
 func (l *Lease) revokeOrphans(ctx context.Context) bool {
 	orphans, bearer, err := l.lookUp(ctx)
+	if l.again && err == nil && len(orphans) == 0 && l.state.Pending == pendingCreate {
+		select {
+		case <-time.After(storing):
+		case <-ctx.Done():
+		}
+		orphans, bearer, err = l.lookUp(ctx)
+	}
 	ok := err == nil
 	for i, t := range orphans {
 		part, cancel := wire.Share(ctx, len(orphans)-i+len(l.state.Tokens))

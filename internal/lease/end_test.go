@@ -144,7 +144,7 @@ func TestTokenWithoutAccessIsRevokedByItsCreator(t *testing.T) {
 		if w.revoke(w.Stored(0)) {
 			t.Error("expected it to fail")
 		}
-		w.must("told", w.told(), []string{"job "})
+		w.must("told", w.told(), []string{"job failed"})
 		for _, r := range w.Requests() {
 			if strings.HasSuffix(r.Path, "/tokens/") || strings.HasSuffix(r.Path, "/me") && r.Header.Get("Authorization") == "Bearer "+w.Stored(0) {
 				t.Errorf("expected %s %s not to be sent", r.Method, r.Path)
@@ -159,7 +159,7 @@ func TestTokenWithoutAccessIsRevokedByItsCreator(t *testing.T) {
 		if w.revoke("") || w.ci.state == nil {
 			t.Error("expected it to fail, and the state to stay")
 		}
-		w.must("told", w.told(), []string{"job "})
+		w.must("told", w.told(), []string{"job failed"})
 		if jfrog.KindOf(w.events[0].Err) != jfrog.Forbidden {
 			t.Errorf("expected %v to be JFrog's refusal", w.events[0].Err)
 		}
