@@ -134,7 +134,8 @@ func (w *workspace) watch(point string) {
 	case "revoke:received":
 		requests := w.Platform.Requests()
 		for _, r := range requests[w.scanned:] {
-			if m := ofRevoke.FindStringSubmatch(r.Path); m != nil && r.Method == http.MethodDelete && r.Header.Get("User-Agent") != agent {
+			m := ofRevoke.FindStringSubmatch(r.Path)
+			if m != nil && r.Method == http.MethodDelete && r.Header.Get("User-Agent") != agent {
 				w.sentDelete(m[1])
 			}
 		}
@@ -360,7 +361,8 @@ func (w *workspace) checkNamed(t *testing.T) {
 			unseen++
 		case s.signal == syscall.SIGKILL && s.code == -1 && w.created[token.ID].After(s.signaled):
 			t.Logf("JFrog made a token after %v was killed", s)
-			if status, err := w.Send(http.MethodDelete, "/access/api/v1/tokens/"+token.ID, "Bearer "+w.Platform.Stored(0)); err != nil || status != http.StatusOK {
+			path, authorization := "/access/api/v1/tokens/"+token.ID, "Bearer "+w.Platform.Stored(0)
+			if status, err := w.Send(http.MethodDelete, path, authorization); err != nil || status != http.StatusOK {
 				t.Fatal(status, err)
 			}
 		default:
@@ -634,7 +636,8 @@ func TestLastOneOut(t *testing.T) {
 	t.Parallel()
 	w := newWorkspace(t)
 	defer w.showHistory(t)
-	w.SetFaults([]jfrogtest.Fault{{On: "create", Status: http.StatusForbidden, Body: `{"errors":[{"code":"FORBIDDEN","message":"no"}]}`}})
+	refusal := `{"errors":[{"code":"FORBIDDEN","message":"no"}]}`
+	w.SetFaults([]jfrogtest.Fault{{On: "create", Status: http.StatusForbidden, Body: refusal}})
 	for range 15 {
 		var all sync.WaitGroup
 		for i := range 6 {
