@@ -51,7 +51,7 @@ func (r *run) revokeSaved(ctx context.Context) error {
 			r.sayOther(s)
 		case others:
 			busy = true
-			r.sayBusy()
+			r.sayBusy(s)
 		default:
 			ended[m] = true
 			part, cancel := wire.Share(all, len(markers)-i)

@@ -173,12 +173,12 @@ func cause(err error) string {
 
 func (r *run) sayNothing() { r.ci.Info("nothing to revoke: no token is left") }
 
-func (r *run) sayBusy() {
-	r.ci.Info("left alone: the token of a mint that is still running, or that another revoke ends")
+func (r *run) sayBusy(s lease.State) {
+	r.ci.Info("left for a later revoke: the token of [" + s.Marker + "], whose mint is still running, or which another revoke ends")
 }
 
 func (r *run) sayOther(s lease.State) {
-	r.ci.Info("left for its own revoke: the token of another mint, with the env-file " + s.EnvFile)
+	r.ci.Info("left for its own revoke: the token of [" + s.Marker + "], with the env-file " + s.EnvFile)
 }
 
 func (j *job) saySwept(t jfrog.Listed, what string) {
