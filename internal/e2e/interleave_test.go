@@ -439,6 +439,9 @@ var envFiles = []string{"", "b.env", "sub/c.env", ".jfrog-token/d.env"}
 // and the last revoke of each env file leaves nothing.
 func TestInterleave(t *testing.T) {
 	seeds := []uint64{1, 2, 3, rand.Uint64() >> 11}
+	if raceEnabled {
+		seeds = seeds[3:]
+	}
 	if *seed != 0 {
 		seeds = []uint64{*seed}
 	}
@@ -539,6 +542,9 @@ func drawFaults(r *rand.Rand) []jfrogtest.Fault {
 // TestFirstMints: mints that are the first in a workspace, and make the state directory at once. In the end nothing is
 // left of them, though each revoke finds the others at work.
 func TestFirstMints(t *testing.T) {
+	if raceEnabled {
+		t.Skip("it is slow, and starts the same code as the others")
+	}
 	for _, beside := range []bool{false, true} {
 		t.Run(map[bool]string{false: "alone", true: "beside a revoke"}[beside], func(t *testing.T) {
 			t.Parallel()

@@ -97,8 +97,8 @@ func TestKill(t *testing.T) {
 			if (s == syscall.SIGHUP || s == syscall.SIGQUIT) && !slices.Contains(rare, m.name) {
 				continue
 			}
-			if raceEnabled && s == syscall.SIGTERM {
-				continue // it is slow, and SIGINT's code is the same
+			if raceEnabled && s != syscall.SIGINT {
+				continue // it is slow, and the code is the same
 			}
 			delays := []delay{prompt, silence, held1s, never}
 			switch {
@@ -254,6 +254,9 @@ func (w *watch) Write(p []byte) (int, error) {
 // TestKillAnywhere ends main with SIGKILL at points that are spread over its whole run, from before the first request to
 // after the last output.
 func TestKillAnywhere(t *testing.T) {
+	if raceEnabled {
+		t.Skip("it is slow, and starts the same code as the others")
+	}
 	const points = 30
 	for _, name := range []string{"stored", "narrow"} {
 		t.Run(name, func(t *testing.T) {

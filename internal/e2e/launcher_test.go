@@ -25,6 +25,9 @@ func launched(t *testing.T, name string, commands func() (main, post []string)) 
 
 // TestKillThroughLauncher sends the signal to Node alone, as GitHub's runner does: what Node starts has to hear of it.
 func TestKillThroughLauncher(t *testing.T) {
+	if raceEnabled {
+		t.Skip("it is slow, and starts the same code as the others")
+	}
 	commands := launcher(t)
 	picked := []string{
 		"at the start, stored", "JFrog has exchanged", "JFrog has created", "JFrog has created, narrowing",
@@ -54,6 +57,9 @@ func TestKillThroughLauncher(t *testing.T) {
 // TestLauncherDies kills Node alone, which no signal tells the binary: the pipe on its standard input does. Nobody waits
 // for the step any more, so the binary must not go on with it.
 func TestLauncherDies(t *testing.T) {
+	if raceEnabled {
+		t.Skip("it is slow, and starts the same code as the others")
+	}
 	commands := launcher(t)
 	for _, m := range moments {
 		if m.job == "exchanged" || m.post || !strings.HasSuffix(m.on, ":received") && !strings.HasSuffix(m.on, ":stored") {

@@ -29,15 +29,15 @@ func TestBudget(t *testing.T) {
 		{"the work fails late", timeout, never, timeout - time.Second, timeout, timeout + 14*time.Second},
 		{"the timeout is exceeded", timeout, never, timeout, timeout, timeout + 15*time.Second},
 		{"the cleanup begins late", timeout, never, timeout + 10*time.Second, timeout, timeout + 15*time.Second},
-		{"a signal at the start", timeout, 0, 0, 0, lastWord},
-		{"a signal within the work", timeout, time.Minute, time.Minute, time.Minute, time.Minute + lastWord},
-		{"a signal, and a request that uses all of Grace", timeout, time.Minute, time.Minute + Grace, time.Minute, time.Minute + lastWord},
-		{"a signal within the cleanup", timeout, 4 * time.Second, 3 * time.Second, 4 * time.Second, 4*time.Second + lastWord},
+		{"a signal at the start", timeout, 0, 0, 0, 6500 * time.Millisecond},
+		{"a signal within the work", timeout, time.Minute, time.Minute, time.Minute, time.Minute + 6500*time.Millisecond},
+		{"a signal, and a request that uses all of Grace", timeout, time.Minute, time.Minute + Grace, time.Minute, time.Minute + 6500*time.Millisecond},
+		{"a signal within the cleanup", timeout, 4 * time.Second, 3 * time.Second, 4 * time.Second, 4*time.Second + 6500*time.Millisecond},
 		{"a signal as the cleanup ends", timeout, timeout + 14*time.Second, timeout, timeout, timeout + 15*time.Second},
-		{"a signal just before the timeout", timeout, timeout - time.Second, timeout, timeout - time.Second, timeout - time.Second + lastWord},
+		{"a signal just before the timeout", timeout, timeout - time.Second, timeout, timeout - time.Second, timeout - time.Second + 6500*time.Millisecond},
 		// revoke is cleanup from its start.
 		{"revoke", 0, never, 0, 0, 15 * time.Second},
-		{"revoke and a signal", 0, 3 * time.Second, 0, 0, 3*time.Second + lastWord},
+		{"revoke and a signal", 0, 3 * time.Second, 0, 0, 3*time.Second + 6500*time.Millisecond},
 		{"revoke and a late signal", 0, 14 * time.Second, 0, 0, 15 * time.Second},
 	} {
 		t.Run(c.name, func(t *testing.T) {
