@@ -77,7 +77,7 @@ var moments = []moment{
 	{name: "waiting to revoke", job: "stored", post: true, on: "revoke:received", after: answered, faults: comeBack("revoke")},
 }
 
-// delay is how long the answer is kept back that the signal met.
+// delay is how long the response is kept back that the signal met.
 type delay string
 
 const (

@@ -45,7 +45,7 @@ func (c *Client) List(ctx context.Context, bearer secret.String, pattern string)
 	}
 	u := c.url(tokensPath)
 	if pattern != "" {
-		// JFrog's examples write a blank as %20.
+		// JFrog's examples write a space as %20.
 		u.RawQuery = strings.ReplaceAll(url.Values{"description": {pattern}}.Encode(), "+", "%20")
 	}
 	err := c.retry(ctx, OpList, func() error {

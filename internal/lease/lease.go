@@ -1,4 +1,4 @@
-// Package lease owns the life of a token, from before the request that makes
+// Package lease owns a token from before the request that makes
 // it to its end. What it promises, whatever the command:
 //
 //   - Before each request that can make a token, what is needed to find that
@@ -37,12 +37,13 @@ type CI interface {
 	Retract() error
 }
 
-// Lease is the life of one token, and of those that are needed to get it.
+// Lease is one token from its request to its end, and those that are needed to
+// get it.
 type Lease struct {
 	// Credential looks up and revokes if no token of the lease can; the zero
 	// String if there is none.
 	Credential secret.String
-	// Report is told what became of each token.
+	// Report receives what became of each token.
 	Report func(Event)
 
 	ci    CI
@@ -124,7 +125,7 @@ func (l *Lease) hold(t jfrog.Token) error {
 	return errors.Join(l.ci.Hide(t.Hidden()...), l.save())
 }
 
-// HandOn gives the last token to the job.
+// HandOn hands the last token to the job.
 func (l *Lease) HandOn(give func() error) error {
 	if err := context.Cause(l.time.Work); err != nil && errors.Is(l.time.Work.Err(), context.Canceled) {
 		return err

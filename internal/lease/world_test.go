@@ -20,7 +20,7 @@ import (
 	"github.com/ephemeral-ci/jfrog-token/internal/wire"
 )
 
-// fakeCI keeps what a lease does, in order. It fails where it is told to.
+// fakeCI keeps what a lease does, in order. It fails if it should.
 type fakeCI struct {
 	t  *testing.T
 	mu sync.Mutex

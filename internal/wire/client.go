@@ -198,10 +198,10 @@ type Request struct {
 	Mints bool
 }
 
-// Do sends a request once and decodes the JSON of a 2xx into answer. That may
+// Do sends a request once and decodes the JSON of a 2xx into response. That may
 // be nil, or a *[]byte for a response that is not JSON. Every other status and
 // every failure is an *Error.
-func (c *Client) Do(ctx context.Context, r Request, answer any) (status int, err error) {
+func (c *Client) Do(ctx context.Context, r Request, response any) (status int, err error) {
 	fail := &Error{Method: r.Method, Host: r.URL.Host, Path: r.URL.Path, RetryAfter: -1}
 	body, err := r.encode()
 	if err != nil {
@@ -259,14 +259,14 @@ func (c *Client) Do(ctx context.Context, r Request, answer any) (status int, err
 		fail.Refusal(res.StatusCode, res.Header, text, append(r.Secrets, r.Bearer)...)
 		return res.StatusCode, fail
 	}
-	if answer == nil || res.StatusCode == http.StatusNoContent {
+	if response == nil || res.StatusCode == http.StatusNoContent {
 		return res.StatusCode, nil
 	}
-	if raw, ok := answer.(*[]byte); ok {
+	if raw, ok := response.(*[]byte); ok {
 		*raw = text
 		return res.StatusCode, nil
 	}
-	if json.Unmarshal(text, answer) != nil {
+	if json.Unmarshal(text, response) != nil {
 		// The decoder's error quotes its input, which may hold a token.
 		fail.HTML = looksLikeHTML(text)
 		fail.Err = ErrNotJSON

@@ -136,7 +136,7 @@ func IsCertificate(err error) bool {
 }
 
 // IsUnresolved reports whether a host name does not exist. A resolver that
-// did not answer is something else, and is asked again.
+// did not response is something else, and is asked again.
 func IsUnresolved(err error) bool {
 	var dns *net.DNSError
 	return errors.As(err, &dns) && dns.IsNotFound && !dns.IsTemporary
@@ -152,7 +152,7 @@ func IsProxy(err error) bool {
 	return errors.As(err, &proxy) || errors.As(err, &op) && op.Op == "proxyconnect"
 }
 
-// Broken sets e to an attempt that ended without a whole answer. It keeps the
+// Broken sets e to an attempt that ended without a whole response. It keeps the
 // cause without the URL that the HTTP client quotes
 // (https://nvd.nist.gov/vuln/detail/CVE-2024-6104), and names the limit that
 // ended the attempt.
@@ -175,7 +175,7 @@ func (e *Error) Broken(ctx context.Context, err error) {
 }
 
 // known reports whether the text of an error is written here or by the
-// machine. net/http quotes what it cannot read of an answer, uncut, and it may
+// machine. net/http quotes what it cannot read of an response, uncut, and it may
 // hold a token.
 func known(err error) bool {
 	var network net.Error
@@ -188,7 +188,7 @@ func known(err error) bool {
 // maxMessage bounds what is kept of the other side's words, in bytes.
 const maxMessage = 256
 
-// Refusal sets e to an answer of another status than success, with what may
+// Refusal sets e to an response of another status than success, with what may
 // be shown of it.
 func (e *Error) Refusal(status int, header http.Header, body []byte, secrets ...secret.String) {
 	e.Status = status
@@ -218,19 +218,19 @@ func DecodeError(body []byte, secrets ...secret.String) (code, message string, k
 		Error                 any
 		ErrorDescription      any `json:"error_description"`
 	}
-	var answer struct {
+	var response struct {
 		entry
 		Errors []entry
 	}
-	if json.Unmarshal(body, &answer) != nil {
+	if json.Unmarshal(body, &response) != nil {
 		if !utf8.Valid(body) || bytes.ContainsAny(body, "{[<") {
 			return "", "", false // a broken or foreign format: nothing a reader could use
 		}
 		return "", cut(string(bytes.TrimSpace(body)), secrets), false
 	}
-	e := answer.entry
-	if len(answer.Errors) > 0 {
-		e = answer.Errors[0]
+	e := response.entry
+	if len(response.Errors) > 0 {
+		e = response.Errors[0]
 	}
 	code = cmp.Or(text(e.Code), text(e.Error))
 	message = cmp.Or(text(e.Message), text(e.ErrorDescription))

@@ -68,7 +68,7 @@ func TestDecodeError(t *testing.T) {
 		{"text that is not UTF-8", "caf\xe9", "", "", false},
 		{"JSON that is not UTF-8", "{\"message\":\"caf\xe9\"}", "", "caf\uFFFD", true},
 		{"half of a surrogate", `{"message":"a\ud800b"}`, "", "a\uFFFDb", true},
-		{"a zero byte", `{"message":"a\u0000b"}`, "", "a\x00b", true}, // made harmless where it is printed
+		{"a zero byte", `{"message":"a\u0000b"}`, "", "a\x00b", true}, // sanitized when it is printed
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

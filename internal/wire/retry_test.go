@@ -294,7 +294,7 @@ func TestRetryAfterIsObeyed(t *testing.T) {
 	}
 }
 
-// A lone job that is told 1 waits between 1 and 2 s. Told so again, it waits
+// A lone job that gets 1 waits between 1 and 2 s. If it gets that again, it waits
 // between 1 and 3 s, then between 1 and 5 s. A failure without Retry-After does
 // not count.
 func TestTheRandomPartDoublesWithEachRetryAfter(t *testing.T) {
