@@ -108,14 +108,25 @@ func (r *run) platform(u *url.URL, roots *x509.CertPool, attempts int) (*wire.Cl
 	return w, jfrog.New(w, u, wire.Policy{MaxAttempts: attempts, Notify: r.sayRetry})
 }
 
-// bearer is the credential of list, sweep and revoke by id: the stored token,
-// or one that is exchanged for them and ends with them.
-func (j *job) bearer() (secret.String, error) {
-	if !j.cfg.OIDC() {
-		return j.cfg.AccessToken, nil
+// withBearer runs a command that looks at tokens other than the job's own, with
+// the stored token, or with one that is exchanged for the command and ends with
+// it.
+func (r *run) withBearer(ctx context.Context, command string, do func(*job, secret.String) error) error {
+	j, stop, err := r.start(ctx, command)
+	if err != nil {
+		return err
 	}
-	t, err := j.exchange()
-	return t.Access, err
+	defer stop()
+	bearer := j.cfg.AccessToken
+	if j.cfg.OIDC() {
+		var t jfrog.Token
+		t, err = j.exchange()
+		bearer = t.Access
+	}
+	if err == nil {
+		err = do(j, bearer)
+	}
+	return j.closed(ctx, err)
 }
 
 // exchange gets an ID token from the CI and exchanges it.

@@ -5,22 +5,17 @@ import (
 	"fmt"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/ephemeral-ci/jfrog-token/internal/secret"
 )
 
 // list prints the tokens that the credential may see.
-func (r *run) list(ctx context.Context) error {
-	j, stop, err := r.start(ctx, "list")
-	if err != nil {
-		return err
-	}
-	defer stop()
-	bearer, err := j.bearer()
-	if err != nil {
-		return j.closed(ctx, err)
-	}
+func (r *run) list(ctx context.Context) error { return r.withBearer(ctx, "list", (*job).list) }
+
+func (j *job) list(bearer secret.String) error {
 	tokens, err := j.jfrog.List(j.time.Work, bearer, pattern(j.cfg.DescriptionPrefix))
 	if err != nil {
-		return j.closed(ctx, err)
+		return err
 	}
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
@@ -34,7 +29,7 @@ func (r *run) list(ctx context.Context) error {
 	for line := range strings.Lines(b.String()) {
 		j.ci.Info(strings.TrimRight(line, " \n"))
 	}
-	return j.closed(ctx, nil)
+	return nil
 }
 
 // pattern is JFrog's for a prefix.

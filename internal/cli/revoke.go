@@ -23,7 +23,7 @@ func (r *run) revoke(ctx context.Context) error {
 	if _, ok := r.lookup.Lookup("TOKEN_ID"); !ok {
 		return r.revokeSaved(ctx)
 	}
-	err := r.revokeNamed(ctx)
+	err := r.withBearer(ctx, "revoke", (*job).revokeNamed)
 	if markers, _ := r.ci.States(); len(markers) > 0 { // the job's own must not stay behind
 		err = errors.Join(err, r.revokeSaved(ctx))
 	}
@@ -135,16 +135,7 @@ func (r *run) credential(s lease.State) secret.String {
 }
 
 // revokeNamed revokes the tokens that the input token-id names.
-func (r *run) revokeNamed(ctx context.Context) error {
-	j, stop, err := r.start(ctx, "revoke")
-	if err != nil {
-		return err
-	}
-	defer stop()
-	bearer, err := j.bearer()
-	if err != nil {
-		return j.closed(ctx, err)
-	}
+func (j *job) revokeNamed(bearer secret.String) (err error) {
 	for _, id := range j.cfg.TokenIDs {
 		outcome, e := j.jfrog.Revoke(j.time.Work, bearer, jfrog.Target{ID: id, Revocable: true})
 		j.sayNamed(jfrog.Listed{ID: id}, outcome, e)
@@ -152,5 +143,5 @@ func (r *run) revokeNamed(ctx context.Context) error {
 			err = errLeft
 		}
 	}
-	return j.closed(ctx, err)
+	return err
 }

@@ -11,18 +11,7 @@ import (
 )
 
 // sweep revokes the tokens that canceled jobs left behind.
-func (r *run) sweep(ctx context.Context) error {
-	j, stop, err := r.start(ctx, "sweep")
-	if err != nil {
-		return err
-	}
-	defer stop()
-	bearer, err := j.bearer()
-	if err == nil {
-		err = j.revokeOld(bearer)
-	}
-	return j.closed(ctx, err)
-}
+func (r *run) sweep(ctx context.Context) error { return r.withBearer(ctx, "sweep", (*job).revokeOld) }
 
 // revokeOld revokes what the inputs describe, but for the credential itself.
 // JFrog is not known to return less than all, nor to take a page; should a

@@ -101,6 +101,9 @@ func TestKill(t *testing.T) {
 				continue // it is slow, and the code is the same
 			}
 			delays := []delay{prompt, silence, held1s, never}
+			if raceEnabled {
+				delays = delays[:2]
+			}
 			switch {
 			case m.on == "" || m.after > 0 || s == syscall.SIGKILL:
 				delays = delays[:1]
