@@ -138,13 +138,12 @@ func (j *job) exchange() (jfrog.Token, error) {
 	}
 	j.sayIDToken()
 	run := j.ci.Run()
-	t, err := j.lease.Exchange(j.ids, jfrog.ExchangeRequest{
+	return j.lease.Exchange(j.ids, jfrog.ExchangeRequest{
 		ProviderName: j.cfg.ProviderName, IdentityMappingName: j.cfg.IdentityMappingName,
 		ProjectKey: j.cfg.ProjectKey, ApplicationKey: j.cfg.ApplicationKey, Audience: j.cfg.OIDCAudience,
 		IncludeReferenceToken: j.cfg.IncludeReferenceToken && !j.second,
 		JobID:                 run.JobID, RunID: run.RunID, Repo: run.Repo, Revision: run.Revision, Branch: run.Branch,
 	})
-	return t, err
 }
 
 func (j *job) policy() wire.Policy {

@@ -163,7 +163,7 @@ func (l *Lease) revokeOrphans(ctx context.Context) bool {
 		}
 		orphans, bearer, err = l.lookUp(ctx)
 	}
-	ok := err == nil
+	ok, all := err == nil, len(orphans) >= max(1, l.lost) // of one request comes one token at most
 	for i, t := range orphans {
 		part, cancel := wire.Share(ctx, len(orphans)-i+len(l.state.Tokens))
 		e := Event{Role: Orphan, Held: Held{ID: t.ID, Expires: t.Expiry}}
@@ -174,7 +174,7 @@ func (l *Lease) revokeOrphans(ctx context.Context) bool {
 	}
 	switch {
 	case err != nil:
-	case len(orphans) >= max(1, l.lost):
+	case all:
 	case !l.state.Listed:
 		err = errUnlisted
 	case !l.again && !l.holdsCreated():
@@ -183,7 +183,7 @@ func (l *Lease) revokeOrphans(ctx context.Context) bool {
 	if err != nil {
 		l.Report(Event{Role: Orphan, Outcome: Unknown, Err: err, Marker: l.Marker(), Until: l.state.Until})
 	}
-	if ok && (l.again || len(orphans) >= max(1, l.lost) || !l.state.Listed) {
+	if ok && (l.again || all || !l.state.Listed) {
 		l.state.Pending = ""
 	}
 	return ok
