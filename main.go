@@ -34,5 +34,5 @@ func main() {
 			signals <- syscall.SIGHUP
 		}()
 	}
-	os.Exit(cli.Run(ctx, os.Args[1:], os.Environ(), os.Stdout))
+	os.Exit(cli.Run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
 }

@@ -26,8 +26,8 @@ type files struct {
 	sizes   map[string]int64 // of Harness' files, before this run
 }
 
-func newFiles(getenv func(string) string, environ []string, out io.Writer) *files {
-	return &files{voice: voice{out: &log{to: out}}, system: findSystem(getenv, environ), getenv: getenv, sizes: map[string]int64{}}
+func newFiles(getenv func(string) string, environ []string, stdout, stderr io.Writer) *files {
+	return &files{voice: voice{out: &log{to: stderr}, results: stdout}, system: findSystem(getenv, environ), getenv: getenv, sizes: map[string]int64{}}
 }
 
 // Name implements Platform.

@@ -30,7 +30,7 @@ func filesOf(stateDir, envFile string, variables map[string]string) *files {
 	for name, value := range variables {
 		environ = append(environ, name+"="+value)
 	}
-	f := newFiles(env(variables), environ, io.Discard)
+	f := newFiles(env(variables), environ, io.Discard, io.Discard)
 	f.Use(Places{StateDir: stateDir, EnvFile: envFile})
 	return f
 }
@@ -428,7 +428,7 @@ func TestRemoveEnv(t *testing.T) {
 func TestNothingSecretIsPrinted(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
-	f := newFiles(env(nil), nil, &out)
+	f := newFiles(env(nil), nil, io.Discard, &out)
 	if err := f.Hide(secret.New("s3cr3t-s3cr3t")); err != nil {
 		t.Fatal(err)
 	}

@@ -34,7 +34,7 @@ type gitHub struct {
 
 func newGitHub(getenv func(string) string, out io.Writer, action bool) *gitHub {
 	l := &log{to: out}
-	g := &gitHub{voice: voice{out: l}, getenv: getenv, before: -1, action: githubactions.New(
+	g := &gitHub{voice: voice{out: l, results: l}, getenv: getenv, before: -1, action: githubactions.New(
 		githubactions.WithGetenv(getenv), githubactions.WithWriter(l))}
 	if action {
 		g.store = runnerState{getenv}

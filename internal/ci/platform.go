@@ -27,6 +27,9 @@ type Platform interface {
 	Clean(string) string
 	// Info writes one line to the log.
 	Info(string)
+	// Result writes one line of what a command was asked for: to standard
+	// output, which outside of GitHub's protocol has nothing else.
+	Result(string)
 	// Warning and Error write what happened, and what to do.
 	Warning(...string)
 	Error(...string)
@@ -91,16 +94,17 @@ type Run struct{ JobID, RunID, Repo, Revision, Branch string }
 
 // Detect returns the platform that the environment is of.
 // action says that GitHub's runner, or one like it, runs this as an action.
-func Detect(getenv func(string) string, environ []string, out io.Writer, action bool) Platform {
+func Detect(getenv func(string) string, environ []string, stdout, stderr io.Writer, action bool) Platform {
 	if getenv("GITHUB_ACTIONS") == "true" || action {
-		return newGitHub(getenv, out, action)
+		return newGitHub(getenv, stdout, action)
 	}
-	return newFiles(getenv, environ, out)
+	return newFiles(getenv, environ, stdout, stderr)
 }
 
 // voice is the log, as every platform writes it.
 type voice struct {
 	out      *log
+	results  io.Writer
 	redactor secret.Redactor
 }
 
@@ -118,6 +122,9 @@ func (v *voice) lines(lines []string) string {
 // Info implements Platform. A log that cannot be written to is no reason to
 // fail.
 func (v *voice) Info(s string) { _, _ = fmt.Fprintln(v.out, v.Clean(s)) }
+
+// Result implements Platform.
+func (v *voice) Result(s string) { _, _ = fmt.Fprintln(v.results, v.Clean(s)) }
 
 // log remembers that it could not be written to: go-githubactions panics on
 // such an error, and a panic after minting would leave a token behind.

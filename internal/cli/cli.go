@@ -54,7 +54,7 @@ type run struct {
 	ci     ci.Platform
 	getenv func(string) string
 	lookup config.Lookuper
-	out    io.Writer
+	out    io.Writer // standard output
 	action bool // started by the action's launcher
 	post   bool // as its post step
 }
@@ -87,12 +87,12 @@ func (i Interrupted) ExitCode() int {
 }
 
 // Run runs the command that args or the input command names, in an environment
-// as os.Environ returns it, with its log at out, and returns the exit code: 0,
-// or that of the error, which is 1 unless it says otherwise.
-func Run(ctx context.Context, args, environ []string, out io.Writer) (code int) {
+// as os.Environ returns it, and returns the exit code: 0, or that of the error,
+// which is 1 unless it says otherwise.
+func Run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) (code int) {
 	defer func() {
 		if recover() != nil { // the value may hold anything: it is not printed
-			fmt.Fprintln(out, "jfrog-token: internal error; please report it with the version and the names of the inputs")
+			fmt.Fprintln(stderr, "jfrog-token: internal error; please report it with the version and the names of the inputs")
 			code = 1
 		}
 	}()
@@ -103,9 +103,9 @@ func Run(ctx context.Context, args, environ []string, out io.Writer) (code int) 
 	}
 	getenv := func(name string) string { return env[name] }
 	lookup := func(name string) (string, bool) { v, ok := env[name]; return v, ok }
-	r := &run{getenv: getenv, out: out, action: slices.Equal(args, []string{"action", "main"}), post: slices.Equal(args, []string{"action", "post"})}
+	r := &run{getenv: getenv, out: stdout, action: slices.Equal(args, []string{"action", "main"}), post: slices.Equal(args, []string{"action", "post"})}
 	r.action = r.action || r.post
-	r.ci = ci.Detect(getenv, environ, out, r.action)
+	r.ci = ci.Detect(getenv, environ, stdout, stderr, r.action)
 	r.lookup = config.NewLookuper(lookup, r.ci.Prefixes()...)
 	err := r.do(ctx, args)
 	if err == nil {

@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	}
 	environ := slices.DeleteFunc(os.Environ(), func(e string) bool { return strings.HasPrefix(e, asStep+"=") || strings.HasPrefix(e, "GOCOVERDIR=") })
-	os.Exit(cli.Run(context.Background(), os.Args[1:], environ, os.Stdout))
+	os.Exit(cli.Run(context.Background(), os.Args[1:], environ, os.Stdout, os.Stderr))
 }
 
 // fragile panics once, with a secret in what it panics with.
@@ -50,7 +50,7 @@ func (f *fragile) Write(p []byte) (int, error) {
 // A panic's value may hold anything, and its stack is of no use in a build log.
 func TestAPanicPrintsAFixedSentence(t *testing.T) {
 	var out fragile
-	code := cli.Run(context.Background(), []string{"version"}, nil, &out)
+	code := cli.Run(context.Background(), []string{"version"}, nil, &out, &out)
 	if code != 1 {
 		t.Errorf("expected %d to be %d", code, 1)
 	}
@@ -64,7 +64,7 @@ func TestAPanicPrintsAFixedSentence(t *testing.T) {
 func TestArgumentsAreNotRepeated(t *testing.T) {
 	for _, args := range [][]string{{"hunter2"}, {"--hunter2"}, {"mint", "hunter2"}, {"--access-token", "hunter2"}, {"--access-token=hunter2"}, {"action", "main", "hunter2"}, {"hunter2\n::add-mask::x"}} {
 		var out bytes.Buffer
-		if code := cli.Run(context.Background(), args, nil, &out); code != 2 {
+		if code := cli.Run(context.Background(), args, nil, &out, &out); code != 2 {
 			t.Errorf("%q: expected %d to be %d", args, code, 2)
 		}
 		if strings.Contains(out.String(), "hunter2") {
@@ -76,7 +76,7 @@ func TestArgumentsAreNotRepeated(t *testing.T) {
 func TestHelpNamesEveryCommand(t *testing.T) {
 	for _, arg := range []string{"help", "-help", "--help"} {
 		var out bytes.Buffer
-		if code := cli.Run(context.Background(), []string{arg}, nil, &out); code != 0 {
+		if code := cli.Run(context.Background(), []string{arg}, nil, &out, &out); code != 0 {
 			t.Errorf("%s: expected %d to be %d", arg, code, 0)
 		}
 		for _, command := range []string{"mint", "revoke", "list", "sweep", "version", "help"} {
@@ -105,7 +105,7 @@ func TestEveryCommandOfTheInputIsOne(t *testing.T) {
 				environ = []string{"JFROG_TOKEN_COMMAND=" + name}
 			}
 			var out bytes.Buffer
-			code := cli.Run(t.Context(), args, environ, &out)
+			code := cli.Run(t.Context(), args, environ, &out, &out)
 			if strings.Contains(out.String(), "unknown command") || code != 2 && name != "revoke" || code != 0 && name == "revoke" {
 				t.Errorf("%s as %s: expected %d, %q to be a command without its inputs", name, by, code, out.String())
 			}
@@ -160,7 +160,7 @@ func (j *job) step(command string, variables ...string) (code int, log string) {
 func (j *job) run(ctx context.Context, command string) (code int, log string) {
 	j.Helper()
 	var out bytes.Buffer
-	code = cli.Run(ctx, []string{command}, j.environ(), &out)
+	code = cli.Run(ctx, []string{command}, j.environ(), &out, &out)
 	return code, j.log(out.Bytes())
 }
 

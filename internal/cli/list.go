@@ -27,7 +27,7 @@ func (j *job) list(bearer secret.String) error {
 	}
 	_ = w.Flush() // to a strings.Builder
 	for line := range strings.Lines(b.String()) {
-		j.ci.Info(strings.TrimRight(line, " \n"))
+		j.ci.Result(strings.TrimRight(line, " \n"))
 	}
 	return nil
 }

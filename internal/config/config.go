@@ -50,6 +50,7 @@ type inputs struct {
 	DescriptionPrefix     string        `env:"DESCRIPTION_PREFIX" help:"For list and sweep: how the description of a token begins. sweep needs it."`
 	OlderThan             string        `env:"OLDER_THAN" help:"For sweep: how long ago a token was issued at least, such as 6h. sweep needs it."`
 	DryRun                string        `env:"DRY_RUN, default=false" help:"For sweep: say what would be revoked, and revoke nothing."`
+	Format                string        `env:"FORMAT, default=table" help:"For list: table, or json."`
 	TokenID               string        `env:"TOKEN_ID" help:"For revoke outside of a post step: ids of tokens to revoke, with url and a credential."`
 	Command               string        `env:"COMMAND, default=mint" help:"Command to run: mint, revoke, list or sweep."`
 }
@@ -92,6 +93,7 @@ type Config struct {
 	DescriptionPrefix string        // of list and sweep
 	OlderThan         time.Duration // of sweep
 	DryRun            bool          // of sweep
+	Format            string        // of list: "table" or "json"
 	TokenIDs          []string      // of revoke
 
 	Warnings []string
@@ -177,7 +179,7 @@ func Load(lookup Lookuper, command string) (*Config, error) {
 		ProviderName: in.OIDCProviderName, OIDCAudience: in.OIDCAudience, IdentityMappingName: in.IdentityMappingName,
 		IDToken: in.IDToken, AccessToken: in.AccessToken, Username: in.Username, Audience: in.Audience,
 		ProjectKey: in.ProjectKey, ApplicationKey: in.ApplicationKey, Description: in.Description,
-		RevokeFailure: in.RevokeFailure, EnvFile: in.EnvFile, StateDir: in.StateDir, DescriptionPrefix: in.DescriptionPrefix,
+		RevokeFailure: in.RevokeFailure, EnvFile: in.EnvFile, StateDir: in.StateDir, DescriptionPrefix: in.DescriptionPrefix, Format: in.Format,
 	}}
 	c := r.c
 	c.URL = r.url("url", in.URL)
@@ -206,6 +208,9 @@ func Load(lookup Lookuper, command string) (*Config, error) {
 	c.Summary = r.boolean("summary", in.Summary)
 	if c.RevokeFailure != "warn" && c.RevokeFailure != "fail" {
 		r.problem("revoke-failure", "must be warn or fail")
+	}
+	if c.Format != "table" && c.Format != "json" {
+		r.problem("format", "must be table or json")
 	}
 	c.Timeout = r.duration("timeout", in.Timeout)
 	if c.MaxAttempts, err = strconv.Atoi(in.MaxAttempts); err != nil || c.MaxAttempts < 1 || c.MaxAttempts > 100 {

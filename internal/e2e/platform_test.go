@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/joho/godotenv"
 	"github.com/rogpeppe/go-internal/testscript"
@@ -59,8 +61,22 @@ func cmdRun(ts *testscript.TestScript, neg bool, args []string) {
 
 // command is a run of the binary on another CI than GitHub.
 type command struct {
-	cmd *exec.Cmd
-	out bytes.Buffer
+	cmd    *exec.Cmd
+	mu     sync.Mutex
+	all    bytes.Buffer // both streams, in order
+	stdout bytes.Buffer
+}
+
+// stream is one of the two.
+type stream struct {
+	c  *command
+	to io.Writer
+}
+
+func (s stream) Write(p []byte) (int, error) {
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	return s.to.Write(p)
 }
 
 func (s *scenario) command(ts *testscript.TestScript, args []string) *command {
@@ -83,7 +99,7 @@ func (s *scenario) command(ts *testscript.TestScript, args []string) *command {
 	for _, k := range slices.Sorted(maps.Keys(env)) {
 		c.cmd.Env = append(c.cmd.Env, k+"="+env[k])
 	}
-	c.cmd.Stdout, c.cmd.Stderr = &c.out, &c.out
+	c.cmd.Stdout, c.cmd.Stderr = stream{c, io.MultiWriter(&c.all, &c.stdout)}, stream{c, &c.all}
 	return c
 }
 
@@ -97,11 +113,11 @@ func (c *command) Wait() (*runnertest.Result, error) {
 	if err != nil && !errors.As(err, &exit) {
 		return nil, err
 	}
-	text := c.out.String()
+	text := c.all.String()
 	if strings.Contains(text, "::add-mask::") {
 		return nil, fmt.Errorf("a mask is printed where nothing masks:\n%s", text)
 	}
-	return &runnertest.Result{Code: c.cmd.ProcessState.ExitCode(), Raw: text, Log: text}, nil
+	return &runnertest.Result{Code: c.cmd.ProcessState.ExitCode(), Raw: text, Log: text, Stdout: c.stdout.String()}, nil
 }
 
 // cmdSource reads the env file with a POSIX shell and with a dotenv reader,

@@ -63,6 +63,7 @@ type Result struct {
 	Code    int
 	Raw     string // what was printed, stderr before stdout as the runner reads them
 	Log     string // what the runner shows
+	Stdout  string // off GitHub: what was printed there
 	Summary string
 	Env     map[string]string // what was exported to the job
 	Err     error             // a command file that the runner would refuse
