@@ -55,8 +55,8 @@ type run struct {
 	getenv func(string) string
 	lookup config.Lookuper
 	out    io.Writer // standard output
-	action bool // started by the action's launcher
-	post   bool // as its post step
+	action bool      // started by the action's launcher
+	post   bool      // as its post step
 }
 
 // Interrupted is the cause of a context that a signal canceled.
