@@ -17,6 +17,8 @@ import (
 	"github.com/ephemeral-ci/jfrog-token/internal/cli"
 )
 
+//go:generate go run ./internal/generate
+
 func main() {
 	// net/http logs what a peer sends unasked, a token or a workflow command.
 	log.SetOutput(io.Discard)

@@ -70,13 +70,16 @@ func isHarness(_ func(string) string, environ []string) bool {
 	return false
 }
 
+// Plain is the name of no CI at all.
+const Plain = "command line"
+
 func findSystem(getenv func(string) string, environ []string) system {
 	for _, s := range systems {
 		if s.is(getenv, environ) {
 			return s
 		}
 	}
-	return system{name: "command line"}
+	return system{name: Plain}
 }
 
 func (s system) run(getenv func(string) string) Run {

@@ -34,18 +34,18 @@ func Version() string {
 
 // command is one that a person can type.
 type command struct {
-	name, help string
-	run        func(*run, context.Context) error
+	name, words, help string
+	run               func(*run, context.Context) error
 }
 
 func commands() []command {
 	return []command{
-		{"mint", "gets a token, masks it, saves what revoke needs, hands it on", (*run).mint},
-		{"revoke", "revokes what mint of the same job saved, or the tokens of token-id", (*run).revoke},
-		{"list", "shows the tokens that the credential may see", (*run).list},
-		{"sweep", "revokes tokens that canceled jobs left behind", (*run).sweep},
-		{"version", "shows the version", (*run).version},
-		{"help", "shows this text", (*run).help},
+		{"mint", "", "gets a token, masks it, saves what revoke needs, hands it on", (*run).mint},
+		{"revoke", "[ID...]", "revokes what mint of the same job saved, or the tokens named", (*run).revoke},
+		{"list", "", "shows the tokens that the credential may see", (*run).list},
+		{"sweep", "", "revokes tokens that canceled jobs left behind", (*run).sweep},
+		{"version", "", "shows the version", (*run).version},
+		{"help", "[COMMAND]", "shows this text, or the inputs of a command", (*run).help},
 	}
 }
 
@@ -53,8 +53,10 @@ func commands() []command {
 type run struct {
 	ci     ci.Platform
 	getenv func(string) string
-	lookup config.Lookuper
+	inputs *config.Source
+	words  []string  // of the command line, after the command
 	out    io.Writer // standard output
+	err    io.Writer // standard error
 	action bool      // started by the action's launcher
 	post   bool      // as its post step
 }
@@ -96,18 +98,28 @@ func Run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 			code = 1
 		}
 	}()
-	env := map[string]string{}
-	for _, e := range environ {
-		name, value, _ := strings.Cut(e, "=")
-		env[name] = value
-	}
-	getenv := func(name string) string { return env[name] }
-	lookup := func(name string) (string, bool) { v, ok := env[name]; return v, ok }
-	r := &run{getenv: getenv, out: stdout, action: slices.Equal(args, []string{"action", "main"}), post: slices.Equal(args, []string{"action", "post"})}
+	r := &run{out: stdout, err: stderr, action: slices.Equal(args, []string{"action", "main"}), post: slices.Equal(args, []string{"action", "post"})}
 	r.action = r.action || r.post
-	r.ci = ci.Detect(getenv, environ, stdout, stderr, r.action)
-	r.lookup = config.NewLookuper(lookup, r.ci.Prefixes()...)
-	err := r.do(ctx, args)
+	var line config.Args
+	var err error
+	if !r.action {
+		line, err = config.ParseArgs(args)
+	}
+	r.inputs = config.NewSource(environ, line.Flags)
+	r.getenv = r.inputs.Getenv
+	r.ci = ci.Detect(r.getenv, environ, stdout, stderr, r.action)
+	r.inputs.Prefixes, r.inputs.Shared = r.ci.Prefixes(), "INPUT_"
+	if r.ci.Name() == "Harness" {
+		r.inputs.Shared = "PLUGIN_"
+	}
+	if r.inputs.Prefixes[0] == "JFROG_TOKEN_" {
+		r.inputs.Variable = func(input string) string {
+			return "JFROG_TOKEN_" + strings.ToUpper(strings.ReplaceAll(input, "-", "_"))
+		}
+	}
+	if err == nil {
+		err = r.do(ctx, line)
+	}
 	if err == nil {
 		return 0
 	}
@@ -120,43 +132,57 @@ func Run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 }
 
 // do runs the command.
-func (r *run) do(ctx context.Context, args []string) error {
-	if err := r.files(); err != nil {
-		return err
-	}
-	name, err := "", error(nil)
-	switch {
-	case r.post:
+func (r *run) do(ctx context.Context, line config.Args) error {
+	envFile, stateDir := config.Files(r.inputs)
+	r.ci.Use(ci.Places{EnvFile: envFile, StateDir: stateDir})
+	if r.post {
 		return r.revokeSaved(ctx)
-	case r.action:
-		_ = r.ci.Drop("") // whatever becomes of main, post finds a state of this step
-		name, err = config.Command(r.lookup)
-	case len(args) == 0:
-		name, err = config.Command(r.lookup)
-	case len(args) > 1:
-		err = &config.Error{Problems: []string{"one command at a time; inputs are read from the environment"}}
-	default:
-		name = strings.TrimLeft(args[0], "-")
 	}
+	if r.action {
+		_ = r.ci.Drop("") // whatever becomes of main, post finds a state of this step
+	}
+	name, err := r.named(line)
 	if err != nil {
 		return err
 	}
-	for _, c := range commands() {
-		if c.name == name {
-			return c.run(r, ctx)
-		}
+	n := slices.IndexFunc(commands(), func(c command) bool { return c.name == name })
+	if n < 0 {
+		// Not quoted: a credential that was put on the command line by mistake
+		// would stand in the log.
+		return problem("unknown command; jfrog-token help lists all")
 	}
-	// Not quoted: a credential that was put on the command line by mistake
-	// would stand in the log.
-	return &config.Error{Problems: []string{"unknown command; see jfrog-token help"}}
+	c := commands()[n]
+	if len(r.words) > 0 && c.words == "" {
+		return problem(c.name + " takes no arguments but flags, and one command runs at a time")
+	}
+	if err := line.CheckFlags(c.name); err != nil {
+		return err
+	}
+	return c.run(r, ctx)
 }
 
-// files says where files go on this CI.
-func (r *run) files() error {
-	envFile, stateDir, err := config.Files(r.lookup)
-	r.ci.Use(ci.Places{EnvFile: envFile, StateDir: stateDir})
-	return err
+// named returns the command that the command line names, else the input command.
+func (r *run) named(line config.Args) (string, error) {
+	if len(line.Words) > 0 {
+		r.words = line.Words[1:]
+	}
+	switch {
+	case line.Help:
+		r.words = line.Words
+		return "help", nil
+	case len(line.Words) > 0:
+		return line.Words[0], nil
+	}
+	name, set, err := config.Command(r.inputs)
+	if !set && r.ci.Name() == ci.Plain {
+		fmt.Fprint(r.err, r.usage())
+		return "", problem("no command is given") // on a laptop nothing is minted by accident
+	}
+	return name, err
 }
+
+// problem is a command line that is wrong.
+func problem(what string) error { return &config.Error{Problems: []string{what}} }
 
 func (r *run) version(context.Context) error {
 	fmt.Fprintf(r.out, "jfrog-token %s\n", Version())
@@ -164,8 +190,17 @@ func (r *run) version(context.Context) error {
 }
 
 func (r *run) help(context.Context) error {
-	fmt.Fprint(r.out, usage())
-	return nil
+	if len(r.words) == 0 {
+		fmt.Fprint(r.out, r.usage())
+		return nil
+	}
+	for _, c := range commands() {
+		if c.name == r.words[0] {
+			fmt.Fprint(r.out, r.usageOf(c))
+			return nil
+		}
+	}
+	return problem("unknown command; jfrog-token help lists all")
 }
 
 // client returns the transport, under our name.

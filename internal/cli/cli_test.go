@@ -74,21 +74,61 @@ func TestArgumentsAreNotRepeated(t *testing.T) {
 }
 
 func TestHelpNamesEveryCommand(t *testing.T) {
-	for _, arg := range []string{"help", "-help", "--help"} {
+	for _, args := range [][]string{{"help"}, {"-help"}, {"--help"}, {"-h"}} {
 		var out bytes.Buffer
-		if code := cli.Run(context.Background(), []string{arg}, nil, &out, &out); code != 0 {
-			t.Errorf("%s: expected %d to be %d", arg, code, 0)
+		if code := cli.Run(context.Background(), args, nil, &out, nil); code != 0 {
+			t.Errorf("%s: expected %d to be %d", args, code, 0)
 		}
 		for _, command := range []string{"mint", "revoke", "list", "sweep", "version", "help"} {
-			if !regexp.MustCompile(`(?m)^` + command + ` +\S.*$`).MatchString(out.String()) {
-				t.Errorf("%s: expected %q to name %q", arg, out.String(), command)
+			if !regexp.MustCompile(`(?m)^  ` + command + ` +\S.*$`).MatchString(out.String()) {
+				t.Errorf("%s: expected %q to name %q", args, out.String(), command)
 			}
 		}
-		for _, i := range config.Inputs() {
-			if !strings.Contains(out.String(), "  "+i.Name) {
-				t.Errorf("%s: expected %q to name %q", arg, out.String(), i.Name)
+		for _, i := range config.Inputs {
+			if !strings.Contains(out.String(), i.Name) {
+				t.Errorf("%s: expected %q to name %q", args, out.String(), i.Name)
 			}
 		}
+	}
+}
+
+// A terminal has 80 columns at least; and a command's help has its inputs, and
+// no other.
+func TestHelpFitsATerminal(t *testing.T) {
+	for _, args := range [][]string{{"help"}, {"help", "mint"}, {"revoke", "--help"}, {"help", "list"}, {"sweep", "-h"}, {"help", "version"}, {"help", "help"}} {
+		for _, environ := range [][]string{nil, {"CI=woodpecker"}, {"GITLAB_CI=true"}, {"GITHUB_ACTIONS=true"}} {
+			var out bytes.Buffer
+			if code := cli.Run(context.Background(), args, environ, &out, nil); code != 0 {
+				t.Errorf("%s: expected %d to be %d", args, code, 0)
+			}
+			for line := range strings.Lines(out.String()) {
+				if n := len([]rune(strings.TrimSuffix(line, "\n"))); n > 80 {
+					t.Errorf("%s: expected %d columns to be %d at most: %s", args, n, 80, line)
+				}
+			}
+			for _, i := range config.Inputs {
+				applies := len(args) == 1 || slices.Contains(i.Commands, args[0]) || slices.Contains(i.Commands, args[1])
+				if strings.Contains(out.String(), "  "+map[bool]string{true: "", false: "--"}[i.Secret]+i.Name+" ") != applies {
+					t.Errorf("%s: expected %s to be there: %t\n%s", args, i.Name, applies, out.String())
+				}
+			}
+		}
+	}
+}
+
+// C4: on a laptop with the variables of the JFrog CLI, a bare call made a
+// token. In a CI it is a plugin's way to mint.
+func TestABareCall(t *testing.T) {
+	t.Chdir(t.TempDir())
+	laptop := []string{"JF_URL=https://acme.jfrog.io", "JF_ACCESS_TOKEN=c3RvcmVkLXRva2Vu"}
+	var out, err bytes.Buffer
+	if code := cli.Run(context.Background(), nil, laptop, &out, &err); code != 2 || out.Len() != 0 || !strings.Contains(err.String(), "Usage: jfrog-token COMMAND") {
+		t.Errorf("expected %d, %q, %q to be %d, nothing, and the help", code, out.String(), err.String(), 2)
+	}
+	out.Reset()
+	err.Reset()
+	if code := cli.Run(context.Background(), nil, []string{"DRONE=true"}, &out, &err); code != 2 || strings.Contains(err.String(), "Usage:") || !strings.Contains(err.String(), "url: is not set") {
+		t.Errorf("expected %d, %q to be %d, about url", code, err.String(), 2)
 	}
 }
 
@@ -96,7 +136,8 @@ func TestHelpNamesEveryCommand(t *testing.T) {
 // argument.
 func TestEveryCommandOfTheInputIsOne(t *testing.T) {
 	t.Chdir(t.TempDir())
-	for _, name := range config.Commands {
+	command, _ := config.Named("command")
+	for _, name := range command.Values() {
 		for _, by := range []string{"argument", "input"} {
 			var args, environ []string
 			if by == "argument" {
@@ -206,8 +247,8 @@ func TestExitCodes(t *testing.T) {
 		says    string
 	}{
 		{"done", "mint", nil, 0, "token "},
-		{"an input is wrong", "mint", func(j *job) { j.env["JFROG_TOKEN_TIMEOUT"] = "soon" }, 2, "timeout"},
-		{"an input is missing", "sweep", nil, 2, "older-than"},
+		{"an input is wrong", "mint", func(j *job) { j.env["JFROG_TOKEN_TIMEOUT"] = "soon" }, 2, "JFROG_TOKEN_TIMEOUT"},
+		{"an input is missing", "sweep", nil, 2, "JFROG_TOKEN_OLDER_THAN"},
 		{"an unknown command", "mnt", nil, 2, "unknown command"},
 		{"JFrog refuses", "mint", func(j *job) { j.env["JFROG_TOKEN_ACCESS_TOKEN"] = "nobodys-token" }, 1, "HTTP 401"},
 		{"the network refuses", "mint", func(j *job) { j.env["JFROG_TOKEN_URL"] = closed(j.T) }, 1, "connection refused"},

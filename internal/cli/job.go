@@ -33,7 +33,7 @@ type job struct {
 // start reads every input, checks that the result can be handed on, opens the
 // lease, and masks the secrets among the inputs. Nothing is sent yet.
 func (r *run) start(ctx context.Context, command string) (*job, context.CancelFunc, error) {
-	cfg, err := config.Load(r.lookup, command)
+	cfg, err := config.Load(r.inputs, command)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -167,7 +167,7 @@ func (j *job) create(bearer secret.String, exchanged jfrog.Token) (jfrog.Token, 
 	j.asked = jfrog.CreateRequest{
 		Username: j.cfg.Username, Scope: j.cfg.Scope, ExpiresIn: int64(lifetime / time.Second), Refreshable: j.cfg.Refreshable,
 		Description: j.description(), Audience: j.cfg.Audience, ProjectKey: j.cfg.ProjectKey,
-		IncludeReferenceToken: j.cfg.IncludeReferenceToken, ForceRevocable: j.cfg.ForceRevocable,
+		IncludeReferenceToken: j.cfg.IncludeReferenceToken, ForceRevocable: j.cfg.Revocable(),
 	}
 	if j.asked.Scope == "" {
 		j.asked.Scope = exchanged.Scope

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strings"
 
 	"github.com/ephemeral-ci/jfrog-token/internal/config"
 	"github.com/ephemeral-ci/jfrog-token/internal/jfrog"
@@ -20,8 +21,14 @@ var errLeft = errors.New("not every token was revoked")
 // revoke ends what mint of the same job saved, and the tokens that token-id
 // names.
 func (r *run) revoke(ctx context.Context) error {
-	if _, ok := r.lookup.Lookup("TOKEN_ID"); !ok {
-		return r.revokeSaved(ctx)
+	if len(r.words) > 0 {
+		r.inputs.Give("token-id", strings.Join(r.words, ","))
+	}
+	if !r.inputs.IsSet("token-id") {
+		if err := r.revokeSaved(ctx); err != nil {
+			return err
+		}
+		return r.inputs.Misspelt() // what was saved has ended first
 	}
 	err := r.withBearer(ctx, "revoke", (*job).revokeNamed)
 	if markers, _ := r.ci.States(); len(markers) > 0 { // the job's own must not stay behind
@@ -126,7 +133,7 @@ func (r *run) end(ctx context.Context, s lease.State) error {
 // state file lies in the workspace: there the token is sent to the URL of the
 // inputs alone.
 func (r *run) credential(s lease.State) secret.String {
-	token, u := config.Credential(r.lookup)
+	token, u := config.Credential(r.inputs)
 	if !r.action && (u == nil || u.String() != s.URL) {
 		return secret.String{}
 	}

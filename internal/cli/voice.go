@@ -275,31 +275,3 @@ func (r *run) sayError(err error) {
 		r.ci.Error(err.Error())
 	}
 }
-
-func usage() string {
-	var b strings.Builder
-	b.WriteString("jfrog-token gives one CI job one JFrog access token that lives as long as the job.\n\nUsage: jfrog-token COMMAND\n\n")
-	for _, c := range commands() {
-		fmt.Fprintf(&b, "%-8s %s\n", c.name, c.help)
-	}
-	b.WriteString(`
-Without a command, the input command names it. Inputs are read from the
-environment: INPUT_<NAME> in the GitHub action, PLUGIN_<NAME> in Drone,
-Woodpecker and Harness, JFROG_TOKEN_<NAME> elsewhere.
-
-Inputs:
-`)
-	for _, i := range config.Inputs() {
-		fmt.Fprintf(&b, "  %s", i.Name)
-		if i.Default != "" {
-			fmt.Fprintf(&b, " (default %s)", i.Default)
-		}
-		fmt.Fprintf(&b, "\n      %s\n", i.Help)
-	}
-	b.WriteString(`
-Exit codes: 0 done; 1 JFrog, the CI or the network refused; 2 an input is
-wrong, and nothing was sent; 128 and the signal's number after SIGHUP, SIGINT,
-SIGQUIT and SIGTERM.
-`)
-	return b.String()
-}

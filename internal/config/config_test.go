@@ -18,11 +18,17 @@ import (
 // env is an environment.
 type env map[string]string
 
-func (e env) lookuper(prefixes ...string) Lookuper {
+func (e env) source(prefixes ...string) *Source {
 	if prefixes == nil {
 		prefixes = []string{"INPUT_"}
 	}
-	return NewLookuper(func(name string) (string, bool) { v, ok := e[name]; return v, ok }, prefixes...)
+	var environ []string
+	for name, v := range e {
+		environ = append(environ, name+"="+v)
+	}
+	s := NewSource(environ, nil)
+	s.Prefixes = prefixes
+	return s
 }
 
 // with gives e and more inputs, in kebab case.
@@ -67,7 +73,7 @@ func about(list []string, inputs ...string) bool {
 }
 
 // load reads the inputs as mint does.
-func load(e env) (*Config, error) { return Load(e.lookuper(), "mint") }
+func load(e env) (*Config, error) { return Load(e.source(), "mint") }
 
 func mustLoad(t *testing.T, e env) *Config {
 	t.Helper()
@@ -90,8 +96,8 @@ func TestDefaults(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			got := mustLoad(t, c.env)
-			if got.OIDC() != c.oidc || got.ForceRevocable != c.force {
-				t.Errorf("expected %t, %t to be %t, %t", got.OIDC(), got.ForceRevocable, c.oidc, c.force)
+			if got.OIDC() != c.oidc || got.Revocable() != c.force {
+				t.Errorf("expected %t, %t to be %t, %t", got.OIDC(), got.Revocable(), c.oidc, c.force)
 			}
 			if got.Narrows() {
 				t.Errorf("expected %t to be %t", got.Narrows(), false)
@@ -120,7 +126,7 @@ func TestBlankIsUnset(t *testing.T) {
 	for _, blank := range []string{"", " ", "\n", "\t \r\n"} {
 		for _, mode := range []env{oidc, stored} {
 			all := env{}
-			for _, i := range Inputs() {
+			for _, i := range Inputs {
 				all[strings.ToUpper("INPUT_"+i.Name)] = blank
 				all[strings.ToUpper("INPUT_"+strings.ReplaceAll(i.Name, "-", "_"))] = blank
 			}
@@ -170,16 +176,19 @@ func TestWhereInputsComeFrom(t *testing.T) {
 		{"dashes, as GitHub keeps them", env{"INPUT_PROJECT-KEY": "a1"}, "a1"},
 		{"underscores, as Woodpecker writes them", env{"INPUT_PROJECT_KEY": "a1"}, "a1"},
 		{"dashes before underscores", env{"INPUT_PROJECT-KEY": "a1", "INPUT_PROJECT_KEY": "b1"}, "a1"},
-		{"a blank does not hide the other spelling", env{"INPUT_PROJECT-KEY": " ", "INPUT_PROJECT_KEY": "b1"}, "b1"},
+		// B2: an earlier step can set the other spelling through GITHUB_ENV, for the rest of the job.
+		{"a blank dashed input is final", env{"INPUT_PROJECT-KEY": " ", "INPUT_PROJECT_KEY": "b1"}, ""},
+		{"an empty dashed input is final", env{"INPUT_PROJECT-KEY": "", "INPUT_PROJECT_KEY": "b1"}, ""},
+		{"a blank setting is not", env{"PLUGIN_PROJECT-KEY": " ", "PLUGIN_PROJECT_KEY": "b1"}, "b1"},
 		{"the first prefix wins", env{"INPUT_PROJECT_KEY": "a1", "PLUGIN_PROJECT-KEY": "b1"}, "a1"},
-		{"a blank does not hide the next prefix", env{"INPUT_PROJECT-KEY": "", "INPUT_PROJECT_KEY": "\n", "PLUGIN_PROJECT-KEY": "b1"}, "b1"},
+		{"a blank does not hide the next prefix", env{"INPUT_PROJECT-KEY": "", "PLUGIN_PROJECT-KEY": "b1"}, "b1"},
 		{"without a prefix it is no input", env{"PROJECT_KEY": "a1", "PROJECT-KEY": "a1"}, ""},
 		{"another prefix is no input", env{"JFROG_TOKEN_PROJECT_KEY": "a1"}, ""},
 		{"lower case is no input", env{"INPUT_project-key": "a1"}, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			got, _ := c.env.lookuper("INPUT_", "PLUGIN_").Lookup("PROJECT_KEY")
+			got, _, _ := c.env.source("INPUT_", "PLUGIN_").find(inputOf("PROJECT_KEY"))
 			if got != c.want {
 				t.Errorf("expected %q to be %q", got, c.want)
 			}
@@ -198,12 +207,12 @@ func TestFallbacksOfTheEnvironment(t *testing.T) {
 		{"JF_URL", env{"JF_URL": "https://a.test", "INPUT_OIDC-PROVIDER-NAME": "p"}, "https://a.test", "", nil},
 		{"the input before JF_URL", env{"JF_URL": "https://a.test", "INPUT_URL": "https://b.test", "INPUT_OIDC-PROVIDER-NAME": "p"}, "https://b.test", "", nil},
 		{"a blank input leaves JF_URL", env{"JF_URL": "https://a.test", "INPUT_URL": " ", "INPUT_OIDC-PROVIDER-NAME": "p"}, "https://a.test", "", nil},
-		{"JF_URL is checked as the input is", env{"JF_URL": "http://a.test", "INPUT_OIDC-PROVIDER-NAME": "p"}, "", "", []string{"url"}},
+		{"JF_URL is checked as the input is", env{"JF_URL": "http://a.test", "INPUT_OIDC-PROVIDER-NAME": "p"}, "", "", []string{"JF_URL"}},
 		{"JF_ACCESS_TOKEN", env{"JF_URL": "https://a.test", "JF_ACCESS_TOKEN": " tok\n"}, "https://a.test", "tok", nil},
 		{"the input before JF_ACCESS_TOKEN", env{"JF_URL": "https://a.test", "JF_ACCESS_TOKEN": "env", "INPUT_ACCESS-TOKEN": "in"}, "https://a.test", "in", nil},
 		{"OIDC mode ignores JF_ACCESS_TOKEN", env{"JF_URL": "https://a.test", "JF_ACCESS_TOKEN": "env", "INPUT_OIDC-PROVIDER-NAME": "p"}, "https://a.test", "", nil},
-		{"a blank JF_ACCESS_TOKEN is none", env{"JF_URL": "https://a.test", "JF_ACCESS_TOKEN": " "}, "", "", []string{"oidc-provider-name"}},
-		{"nothing at all", env{}, "", "", []string{"url", "oidc-provider-name"}},
+		{"a blank JF_ACCESS_TOKEN is none", env{"JF_URL": "https://a.test", "JF_ACCESS_TOKEN": " "}, "", "", []string{"access-token"}},
+		{"nothing at all", env{}, "", "", []string{"url", "access-token"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -258,7 +267,8 @@ func TestWrongInputs(t *testing.T) {
 		{"expires-in of nothing", stored, env{"expires-in": "0"}, []string{"expires-in"}},
 		{"expires-in below zero", stored, env{"expires-in": "-5m"}, []string{"expires-in"}},
 		{"expires-in without a unit", stored, env{"expires-in": "1.5"}, []string{"expires-in"}},
-		{"expires-in with another unit", stored, env{"expires-in": "1d"}, []string{"expires-in"}},
+		{"expires-in of a year", stored, env{"expires-in": "1y"}, []string{"expires-in"}},
+		{"expires-in of two days", stored, env{"expires-in": "2d"}, nil},
 		{"expires-in of parts of a second", stored, env{"expires-in": "1500ms"}, []string{"expires-in"}},
 		{"expires-in past what JFrog can count", stored, env{"expires-in": "2147483648"}, []string{"expires-in"}},
 		{"expires-in as long as JFrog can count", stored, env{"expires-in": "2147483647"}, nil},
@@ -326,7 +336,7 @@ func TestBooleans(t *testing.T) {
 	fields := map[string]func(*Config) bool{
 		"refreshable":             func(c *Config) bool { return c.Refreshable },
 		"include-reference-token": func(c *Config) bool { return c.IncludeReferenceToken },
-		"force-revocable":         func(c *Config) bool { return c.ForceRevocable },
+		"force-revocable":         func(c *Config) bool { return c.Revocable() },
 		"revoke":                  func(c *Config) bool { return c.Revoke },
 		"summary":                 func(c *Config) bool { return c.Summary },
 		"dry-run":                 func(c *Config) bool { return c.DryRun },
@@ -382,7 +392,7 @@ func TestNoErrorHoldsAValue(t *testing.T) {
 		t.Run(how, func(t *testing.T) {
 			t.Parallel()
 			all := env{"JF_URL": brk(needle + "0"), "JF_ACCESS_TOKEN": brk(needle + "0")}
-			for i, input := range Inputs() {
+			for i, input := range Inputs {
 				v := brk(fmt.Sprintf("%s%d", needle, i))
 				all["INPUT_"+strings.ToUpper(input.Name)] = v
 				for _, mode := range []env{{}, oidc, stored} {
@@ -395,7 +405,7 @@ func TestNoErrorHoldsAValue(t *testing.T) {
 				t.Errorf("expected %v to be %q", err, "an error")
 			}
 			mustNotHold(t, err, needle)
-			_, err = Command(all.lookuper())
+			_, _, err = Command(all.source())
 			mustNotHold(t, err, needle)
 			delete(all, "INPUT_URL")
 			delete(all, "INPUT_ACCESS-TOKEN")
@@ -598,12 +608,12 @@ func TestSweep(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := Load(stored.with(c.inputs).lookuper(), c.command)
+			got, err := Load(stored.with(c.inputs).source(), c.command)
 			if list := problems(err); !about(list, c.wrong...) {
 				t.Errorf("expected %q to be %q", list, c.wrong)
 			}
-			if err == nil && c.command == "sweep" && (got.DescriptionPrefix != "GitHub acme/app" || got.OlderThan != 6*time.Hour || got.DryRun) {
-				t.Errorf("expected %q, %s, %t to be %q, %s, %t", got.DescriptionPrefix, got.OlderThan, got.DryRun, "GitHub acme/app", 6*time.Hour, false)
+			if err == nil && c.command == "sweep" && (got.DescriptionPrefix != "GitHub acme/app " || got.OlderThan != 6*time.Hour || got.DryRun) {
+				t.Errorf("expected %q, %s, %t to be %q, %s, %t", got.DescriptionPrefix, got.OlderThan, got.DryRun, "GitHub acme/app ", 6*time.Hour, false)
 			}
 		})
 	}
@@ -628,15 +638,14 @@ func TestFiles(t *testing.T) {
 		envFile, stateDir string
 	}{
 		{"neither", env{}, filepath.Join(".jfrog-token", "env"), ".jfrog-token"},
-		{"the folder", env{"INPUT_STATE_DIR": "a"}, filepath.Join("a", "env"), "a"},
+		{"the directory", env{"INPUT_STATE_DIR": "a"}, filepath.Join("a", "env"), "a"},
 		{"the file", env{"INPUT_ENV-FILE": "b.env"}, "b.env", ".jfrog-token"},
 		{"both", env{"INPUT_ENV-FILE": "b.env", "INPUT_STATE-DIR": "a"}, "b.env", "a"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			envFile, stateDir, err := Files(c.env.lookuper())
-			if envFile != c.envFile || stateDir != c.stateDir || err != nil {
-				t.Errorf("expected %q, %q, %v to be %q, %q", envFile, stateDir, err, c.envFile, c.stateDir)
+			if envFile, stateDir := Files(c.env.source()); envFile != c.envFile || stateDir != c.stateDir {
+				t.Errorf("expected %q, %q to be %q, %q", envFile, stateDir, c.envFile, c.stateDir)
 			}
 		})
 	}
@@ -644,14 +653,18 @@ func TestFiles(t *testing.T) {
 
 func TestCommand(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct{ name, value, want string }{
-		{"unset", "", "mint"}, {"mint", "mint", "mint"}, {"revoke", " revoke\n", "revoke"}, {"unknown", "mint; rm", ""}, {"upper case", "MINT", ""},
+	for _, c := range []struct {
+		name, value, want string
+		set               bool
+	}{
+		{"unset", "", "mint", false}, {"mint", "mint", "mint", true}, {"revoke", " revoke\n", "revoke", true},
+		{"unknown", "mint; rm", "", true}, {"upper case", "MINT", "", true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := Command(env{"INPUT_COMMAND": c.value}.lookuper())
-			if got != c.want || (c.want == "") != about(problems(err), "command") {
-				t.Errorf("expected %q, %v to be %q", got, err, c.want)
+			got, set, err := Command(env{"INPUT_COMMAND": c.value}.source())
+			if got != c.want || set != c.set || (c.want == "") != about(problems(err), "command") {
+				t.Errorf("expected %q, %t, %v to be %q, %t", got, set, err, c.want, c.set)
 			}
 		})
 	}
@@ -660,7 +673,7 @@ func TestCommand(t *testing.T) {
 func TestInputsAreNamedInKebabCase(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
-	for _, i := range Inputs() {
+	for _, i := range Inputs {
 		if strings.Trim(i.Name, "abcdefghijklmnopqrstuvwxyz-") != "" || i.Help == "" || seen[i.Name] {
 			t.Errorf("expected %q to be %q", i.Name, "one name in kebab case, with a help text")
 		}

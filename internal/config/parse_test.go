@@ -22,7 +22,7 @@ func TestParseURL(t *testing.T) {
 		{"https://acme.jfrog.io//access//", "https://acme.jfrog.io"},
 		{"https://acme.test/jfrog/artifactory", "https://acme.test/jfrog"},
 		{"https://acme.test/jfrog/myartifactory", "https://acme.test/jfrog/myartifactory"},
-		{"https://acme.test/artifactory/repo", "https://acme.test/artifactory/repo"},
+		{"https://acme.test/jfrog//x", "https://acme.test/jfrog/x"},
 		{"HTTPS://Acme.JFrog.IO:8443", "https://acme.jfrog.io:8443"},
 		{"https://[2001:DB8::1]:8443/x", "https://[2001:db8::1]:8443/x"},
 		{"http://127.0.0.1:8082", "http://127.0.0.1:8082"},
@@ -64,7 +64,7 @@ var refused = []string{
 	"http://localhost.acme.test", "http://0.0.0.0", "https://user:password@acme.test", "https://user@acme.test", "https://@acme.test",
 	"https://acme.test?", "https://acme.test/?a=b", "https://acme.test#", "https://acme.test/#a", "https://acme.test/a/../b", "https://acme.test/./a",
 	"https://acme.test/..", "https://acme.test/%2e%2e", "https://acme.test/a b", "https://acme.test/a\tb", "https://acme.test/a\nb", "https://acme.test\\a",
-	"https://acmé.test", "https://acme.test:port", "https://acme.test/\x7f", "file:///etc/passwd", "javascript://acme.test/%0aalert(1)", "//acme.test", "https:/acme.test",
+	"https://acmé.test", "https://acme.test:port", "https://acme.test/\x7f", "file:///etc/passwd", "javascript://acme.test/%0aalert(1)", "//acme.test", "https:/acme.test", `"https://acme.test"`, "https://acme.test/ui",
 }
 
 func TestParseURLRefuses(t *testing.T) {
@@ -122,7 +122,17 @@ func FuzzParseURL(f *testing.F) {
 		if u != nil {
 			t.Errorf("expected %q to be %v", u, nil)
 		}
-		if !slices.Contains(reasons, wrong) {
+		if reason, probable, ok := strings.Cut(wrong, "; probably "); ok {
+			meant, wrong := ParseURL(strings.TrimSuffix(probable, " is meant"))
+			if wrong != "" {
+				t.Errorf("expected %q to be %q", probable, "a URL that is accepted")
+				return
+			}
+			mustBeClean(t, meant)
+			if reason != "must begin with https://" && reason != "is not the platform's own, but of something in it" {
+				t.Errorf("expected %q to be %q", reason, reasons)
+			}
+		} else if !slices.Contains(reasons, wrong) {
 			t.Errorf("expected %q to be %q", wrong, reasons)
 		}
 	})
@@ -137,7 +147,8 @@ func TestParseDuration(t *testing.T) {
 		{"15m", 15 * time.Minute}, {"1h30m", 90 * time.Minute}, {"90", 90 * time.Second}, {"1", time.Second}, {"0090", 90 * time.Second},
 		{"1.5h", 90 * time.Minute}, {"2147483647", math.MaxInt32 * time.Second}, {"2147483647s", math.MaxInt32 * time.Second}, {"1ns", 1},
 		{"", 0}, {"0", 0}, {"0s", 0}, {"-1", 0}, {"-15m", 0}, {"2147483648", 0}, {"2147483648s", 0}, {"9223372036854775807", 0},
-		{"99999999999999999999", 0}, {"9999999999h", 0}, {"1d", 0}, {"1 h", 0}, {"1h 30m", 0}, {"h", 0}, {"1e3", 0}, {"0x10", 0}, {"1_000", 0}, {"٣", 0},
+		{"2d", 48 * time.Hour}, {"1d12h", 36 * time.Hour}, {"01d", 24 * time.Hour}, {"24855d", 24855 * 24 * time.Hour},
+		{"99999999999999999999", 0}, {"9999999999h", 0}, {"1y", 0}, {"0d", 0}, {"-1d", 0}, {"1d-1h", 0}, {"1d+1h", 0}, {"1.5d", 0}, {"24856d", 0}, {"9999999999d", 0}, {"1d1d", 0}, {"d", 0}, {"1 h", 0}, {"1h 30m", 0}, {"h", 0}, {"1e3", 0}, {"0x10", 0}, {"1_000", 0}, {"٣", 0},
 		{"15 minutes", 0}, {"never", 0}, {"+90", 0},
 	} {
 		if got, ok := ParseDuration(c.in); got != c.want || ok != (c.want != 0) {
@@ -149,7 +160,7 @@ func TestParseDuration(t *testing.T) {
 // Property: what is accepted is above zero and no more than JFrog can count;
 // as Go writes it, it is accepted again, as the same.
 func FuzzParseDuration(f *testing.F) {
-	for _, in := range []string{"15m", "1h30m", "90", "2147483647", "2147483648", "-1s", "0", "1.5h", "596523h14m7s", "1µs", ".5s", "1e9"} {
+	for _, in := range []string{"15m", "1h30m", "90", "2147483647", "2147483648", "-1s", "0", "1.5h", "596523h14m7s", "1µs", ".5s", "1e9", "2d", "1d12h", "24855d3h"} {
 		f.Add(in)
 	}
 	f.Fuzz(func(t *testing.T, in string) {
@@ -225,31 +236,6 @@ func FuzzScopeAndGroups(f *testing.F) {
 			if err != nil || !slices.Equal(again, tokens) {
 				t.Errorf("%q: expected %q, %v to be %q", scope, again, err, tokens)
 			}
-		}
-	})
-}
-
-// Property: an input is found under each of its spellings, trimmed, whatever
-// else is set; and a blank one is not found.
-func FuzzLookup(f *testing.F) {
-	f.Add(uint(0), "x", true, "INPUT_")
-	f.Add(uint(5), " \n", false, "PLUGIN_")
-	f.Add(uint(9), "\u00a0a b\x00", true, "JFROG_TOKEN_")
-	f.Fuzz(func(t *testing.T, n uint, value string, dashes bool, prefix string) {
-		inputs := Inputs()
-		key := strings.ToUpper(strings.ReplaceAll(inputs[n%uint(len(inputs))].Name, "-", "_"))
-		name := prefix + key
-		if dashes {
-			name = prefix + strings.ReplaceAll(key, "_", "-")
-		}
-		got, ok := env{name: value}.lookuper("FIRST_", prefix, "LAST_").Lookup(key)
-		want := strings.TrimSpace(value)
-		if got != want || ok != (want != "") {
-			t.Errorf("%s=%q: expected %q, %t to be %q", name, value, got, ok, want)
-		}
-		blank := env{"FIRST_" + key: " ", "FIRST_" + strings.ReplaceAll(key, "_", "-"): "\n", name: value}
-		if got, _ := blank.lookuper("FIRST_", prefix).Lookup(key); got != want && prefix != "FIRST_" {
-			t.Errorf("%s=%q: expected %q to be %q", name, value, got, want)
 		}
 	})
 }

@@ -1,116 +1,171 @@
 package config
 
 import (
-	"fmt"
-	"strconv"
+	"regexp"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/ephemeral-ci/jfrog-token/internal/jwt"
 	"github.com/ephemeral-ci/jfrog-token/internal/secret"
 )
 
-// reader turns text into values and gathers what is wrong with it.
+// reader fills a Config and gathers what is wrong with the inputs.
 type reader struct {
-	c        *Config
-	problems []string
+	*Source
+	c            *Config
+	problems     []string
+	noCredential bool // is set
 }
 
-func (r *reader) problem(input, what string) { r.problems = append(r.problems, input+": "+what) }
-func (r *reader) warn(what string)           { r.c.Warnings = append(r.c.Warnings, what) }
+// Lookup implements envconfig.Lookuper. It returns only what envconfig can
+// decode: envconfig stops at the first value that it cannot, and quotes it.
+func (r *reader) Lookup(key string) (string, bool) {
+	i := inputOf(key)
+	v, from, ok := r.find(i)
+	if !ok {
+		return "", false
+	}
+	v, wrong := i.parse(v)
+	if wrong != "" {
+		r.problems = append(r.problems, from+": "+wrong)
+		return "", false
+	}
+	return v, true
+}
 
-// credential settles which of the two modes it is.
-func (r *reader) credential(lookup Lookuper) {
+// problem is about an input that is set, or missing.
+func (r *reader) problem(input, what string) {
+	r.problems = append(r.problems, r.name(input)+": "+what)
+}
+
+// name is under what an input is set, or can be.
+func (r *reader) name(input string) string {
+	i, _ := Named(input)
+	if _, from, ok := r.find(i); ok {
+		return from
+	}
+	return r.Variable(input)
+}
+
+func (r *reader) warn(input, what string) {
+	r.c.Warnings = append(r.c.Warnings, r.name(input)+" "+what)
+}
+
+var (
+	projectKey = regexp.MustCompile(`^[a-z][a-z0-9-]{1,31}$`)
+	tokenID    = regexp.MustCompile(`^[0-9A-Za-z-]+$`)
+)
+
+// maxScope is JFrog's limit, in characters.
+const maxScope = 500
+
+// check checks what no input can tell alone.
+func (r *reader) check(command string) {
 	c := r.c
-	if c.AccessToken.IsZero() && !c.OIDC() {
-		if v, ok := lookup.Env("JF_ACCESS_TOKEN"); ok {
-			c.AccessToken = secret.New(v)
+	if !r.IsSet("url") {
+		r.problem("url", "is not set; set it, or the variable JF_URL, to the platform's URL, such as https://acme.jfrog.io")
+	}
+	r.credential()
+	c.Scope = r.scope(c.Scope, c.Groups)
+	if c.ExpiresIn%time.Second != 0 {
+		r.problem("expires-in", "must be whole seconds")
+	}
+	if c.ExpiresIn > 24*time.Hour {
+		r.warn("expires-in", "is more than 24 hours: a credential for one job rarely needs that")
+	}
+	if c.ProjectKey != "" && !projectKey.MatchString(c.ProjectKey) {
+		r.problem("project-key", "must be 2 to 32 of a-z, 0-9 and -, the first a letter")
+	}
+	if c.EnvFile == "" {
+		c.EnvFile, _ = Files(r.Source)
+	}
+	c.CACert, c.Roots = r.roots(c.CACert)
+	for _, id := range c.TokenIDs {
+		if wrong := CheckTokenID(id); wrong != "" {
+			r.problem("token-id", wrong)
+			break
 		}
 	}
-	switch {
-	case c.OIDC() && !c.AccessToken.IsZero():
-		r.problem("access-token", "cannot stand beside oidc-provider-name; remove one of the two")
-	case !c.OIDC() && c.AccessToken.IsZero():
-		r.problem("oidc-provider-name", "nothing says who this job is; set it to the name of the OIDC integration in JFrog, or set access-token (an empty one counts as unset: is the secret there?)")
+	if wrong := text(c.DescriptionPrefix, MaxDescription); wrong != "" {
+		r.problem("description-prefix", wrong)
 	}
-	if !c.OIDC() {
-		for _, i := range []struct {
-			name string
-			set  bool
-		}{
-			{"oidc-audience", c.OIDCAudience != ""}, {"id-token", !c.IDToken.IsZero()},
-			{"identity-mapping-name", c.IdentityMappingName != ""}, {"application-key", c.ApplicationKey != ""},
-		} {
-			if i.set {
-				r.problem(i.name, "needs oidc-provider-name")
+	if strings.Contains(c.DescriptionPrefix, "*") {
+		r.problem("description-prefix", "must not hold *, which JFrog takes for a wildcard")
+	}
+	if command == "sweep" {
+		if !r.IsSet("description-prefix") {
+			r.problem("description-prefix", "is not set: without it sweep would revoke every token")
+		}
+		if !r.IsSet("older-than") {
+			r.problem("older-than", "is not set: without it sweep would revoke the tokens of jobs that are running")
+		}
+	}
+}
+
+// CheckTokenID says what is wrong with the id of a token. A token itself is
+// refused unread: it would stand in the request's path.
+func CheckTokenID(id string) (wrong string) {
+	if !tokenID.MatchString(id) || id == "me" || len(id) > 64 || isReference(id) {
+		return "must be ids as JFrog shows them: letters, digits and dashes"
+	}
+	return ""
+}
+
+// isReference reports whether a text looks like a reference token, which is the
+// base64 of "reftkn:…".
+func isReference(v string) bool { return strings.HasPrefix(v, "cmVmdGtuO") }
+
+// credential settles which of the two modes it is.
+func (r *reader) credential() {
+	c := r.c
+	oidc := r.IsSet("oidc-provider-name")
+	if c.AccessToken.IsZero() && !oidc {
+		v, _ := r.stored()
+		c.AccessToken = secret.New(v)
+	}
+	switch {
+	case oidc && r.IsSet("access-token"):
+		r.problem("access-token", "cannot stand beside oidc-provider-name; remove one of the two")
+	case !oidc && c.AccessToken.IsZero():
+		r.missing()
+	}
+	if !oidc {
+		for _, name := range []string{"oidc-audience", "id-token", "identity-mapping-name", "application-key"} {
+			if r.IsSet(name) {
+				r.problem(name, "needs "+r.Variable("oidc-provider-name"))
 			}
 		}
 	}
-	if v := c.AccessToken.Reveal(); strings.ContainsFunc(v, secret.NotInToken) {
-		r.problem("access-token", "holds a blank, a line break or another character that no token has")
+	if v := c.AccessToken.Reveal(); quoted(v) {
+		r.problem("access-token", "is in quotes; remove them")
+	} else if strings.ContainsFunc(v, secret.NotInToken) {
+		r.problem("access-token", "holds whitespace or another character that no token has")
 	} else if strings.HasPrefix(v, "AKCp") {
-		r.problem("access-token", "is an API key, which JFrog Access does not take; make an identity token")
+		r.problem("access-token", "is an API key, which JFrog Access does not accept; make an identity token")
 	}
 	if v := c.IDToken.Reveal(); v != "" {
 		if _, err := jwt.Peek(v); err != nil || strings.ContainsFunc(v, secret.NotInToken) {
 			r.problem("id-token", "is not a JWT; is the variable's value given, or only its name?")
 		}
 		if c.OIDCAudience != "" {
-			r.warn("oidc-audience has no effect beside id-token: its audience is already fixed")
+			r.warn("oidc-audience", "has no effect beside id-token: its audience is already fixed")
 		}
 	}
-	r.text("oidc-provider-name", c.ProviderName, 255)
-	r.text("oidc-audience", c.OIDCAudience, 1024)
-	r.text("identity-mapping-name", c.IdentityMappingName, 255)
-	r.text("application-key", c.ApplicationKey, 255)
 }
 
-// text checks a value that is sent as it is.
-func (r *reader) text(input, v string, limit int) {
-	switch {
-	case utf8.RuneCountInString(v) > limit:
-		r.problem(input, fmt.Sprintf("is longer than %d characters", limit))
-	case strings.ContainsFunc(v, func(c rune) bool { return c < ' ' || c == 0x7f }):
-		r.problem(input, "must be one line without control characters")
-	case !utf8.ValidString(v):
-		r.problem(input, "is not UTF-8")
+// missing is the problem of a job that says neither who it is nor what
+// token it has. A secret that is not there is a blank input in most CIs.
+func (r *reader) missing() {
+	r.noCredential = true
+	if r.isBlank("access-token") {
+		r.problem("access-token", "is empty")
+		return
 	}
+	r.problem("access-token", "no credential is set; set it, or set "+r.Variable("oidc-provider-name")+" to the name of the OIDC integration in JFrog")
 }
 
-// boolean accepts the spellings of YAML 1.2's core schema, as
-// core.getBooleanInput of GitHub's toolkit does.
-func (r *reader) boolean(input, v string) bool {
-	switch v {
-	case "true", "True", "TRUE":
-		return true
-	case "false", "False", "FALSE":
-		return false
-	}
-	r.problem(input, "must be true or false")
-	return false
-}
-
-func (r *reader) duration(input, v string) time.Duration {
-	if v == "" {
-		return 0
-	}
-	d, ok := ParseDuration(v)
-	if !ok {
-		r.problem(input, "must be a time above zero: 15m, 1h30m, or seconds")
-	}
-	return d
-}
-
-// ParseDuration reads "15m", "1h30m" or whole seconds. It accepts what is
-// above zero and at most 2³¹-1 seconds, which is what JFrog can count.
-func ParseDuration(v string) (time.Duration, bool) {
-	d, err := time.ParseDuration(v)
-	if n, e := strconv.ParseUint(v, 10, 31); e == nil {
-		d, err = time.Duration(n)*time.Second, nil
-	}
-	if err != nil || d <= 0 || d > (1<<31-1)*time.Second {
-		return 0, false
-	}
-	return d, true
+// quoted reports whether a value is in quotes that were meant for a shell or
+// for YAML.
+func quoted(v string) bool {
+	return len(v) > 1 && (v[0] == '"' || v[0] == '\'') && v[len(v)-1] == v[0]
 }

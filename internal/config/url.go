@@ -8,29 +8,23 @@ import (
 	"github.com/ephemeral-ci/jfrog-token/internal/wire"
 )
 
-func (r *reader) url(input, v string) *url.URL {
-	u, wrong := ParseURL(v)
-	if wrong != "" {
-		r.problem(input, wrong)
-	}
-	return u
-}
-
 // host is a name, an IPv4 or an IPv6 address, and a port. net/url takes more,
 // Go 1.26.0 even https://evil.example[::1]:1.
 var host = regexp.MustCompile(`^(?:[0-9A-Za-z](?:[0-9A-Za-z._-]*[0-9A-Za-z])?|\[[0-9A-Fa-f:.]+\])(?::(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?$`)
 
 // ParseURL checks and cleans the platform's URL. What is wrong with it is said
-// without its value: it may hold a password, and url.Parse's error does.
+// without its value: it may hold a password, and url.Parse's error does. A URL
+// that was probably meant is said: it is host and path alone.
 func ParseURL(v string) (u *url.URL, wrong string) {
-	if v == "" {
-		return nil, "is not set; set it, or the variable JF_URL, to the platform's URL, such as https://acme.jfrog.io"
+	if quoted(v) {
+		return nil, "is in quotes; remove them"
 	}
 	if strings.ContainsFunc(v, func(r rune) bool { return r <= ' ' || r > '~' || r == '\\' || r == '%' }) {
 		return nil, "holds a character that does not belong in a platform's URL"
 	}
 	if !strings.Contains(v, "://") {
-		return nil, "must begin with https://"
+		u, _ := ParseURL("https://" + v)
+		return nil, "must begin with https://" + probably(u)
 	}
 	u, err := url.Parse(v)
 	switch {
@@ -42,21 +36,33 @@ func ParseURL(v string) (u *url.URL, wrong string) {
 		return nil, "must not hold a query or a fragment"
 	case !wire.Secure(u):
 		return nil, "must begin with https:// (http is for loopback addresses alone)"
-	}
-	path := strings.TrimRight(u.Path, "/")
-	for cut := true; cut; path = strings.TrimRight(path, "/") { // all of them: revoke reads what is left once more
-		var artifactory, access bool
-		path, artifactory = strings.CutSuffix(path, "/artifactory")
-		path, access = strings.CutSuffix(path, "/access")
-		cut = artifactory || access
-	}
-	if (&url.URL{Path: path}).EscapedPath() != path {
+	case (&url.URL{Path: u.Path}).EscapedPath() != u.Path:
 		return nil, "holds a character that does not belong in a platform's URL"
 	}
-	for _, part := range strings.Split(path, "/") {
-		if part == "." || part == ".." {
+	platform := &url.URL{Scheme: u.Scheme, Host: strings.ToLower(u.Host)}
+	parts := strings.FieldsFunc(u.Path, func(r rune) bool { return r == '/' })
+	for n, part := range parts {
+		switch part {
+		case ".", "..":
 			return nil, "must not hold . or .. in its path"
+		case "artifactory", "access", "ui": // the platform's own, below its URL
+			if n == len(parts)-1 && part != "ui" {
+				return platform, ""
+			}
+			return nil, "is not the platform's own, but of something in it" + probably(platform)
 		}
+		platform.Path += "/" + part
 	}
-	return &url.URL{Scheme: u.Scheme, Host: strings.ToLower(u.Host), Path: path}, ""
+	return platform, ""
+}
+
+// shown is a URL that may be said although nobody accepted it: a host with a
+// domain, which no token looks like, and a short path.
+var shown = regexp.MustCompile(`^https?://([0-9a-z-]{1,63}\.)+[a-z]{2,24}(:[0-9]+)?(/[0-9A-Za-z_-]{1,20}){0,2}$`)
+
+func probably(u *url.URL) string {
+	if u == nil || !shown.MatchString(u.String()) {
+		return ""
+	}
+	return "; probably " + u.String() + " is meant"
 }

@@ -33,7 +33,8 @@ type Runner struct {
 
 // Action is what action.yml says.
 type Action struct {
-	Inputs map[string]struct {
+	Description string
+	Inputs      map[string]struct {
 		Description string
 		Required    bool
 		Default     string
