@@ -43,6 +43,13 @@ func (e env) with(inputs env) env {
 	return all
 }
 
+// and gives e and one more variable.
+func (e env) and(name, value string) env {
+	all := e.with(nil)
+	all[name] = value
+	return all
+}
+
 var (
 	oidc   = env{"INPUT_URL": "https://acme.jfrog.io", "INPUT_OIDC-PROVIDER-NAME": "github"}
 	stored = env{"INPUT_URL": "https://acme.jfrog.io", "INPUT_ACCESS-TOKEN": "c3RvcmVkLXRva2Vu"}

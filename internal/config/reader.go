@@ -65,6 +65,7 @@ func (r *reader) check(command string) {
 	if !r.IsSet("url") {
 		r.problem("url", "is not set; set it, or the variable JF_URL, to the platform's URL, such as https://acme.jfrog.io")
 	}
+	r.proxy()
 	r.credential()
 	c.Scope = r.scope(c.Scope, c.Groups)
 	if c.ExpiresIn%time.Second != 0 {

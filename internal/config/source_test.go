@@ -285,3 +285,26 @@ func TestDescriptionHasRoomForTheMarker(t *testing.T) {
 		t.Errorf("expected %d to be %d", got, MaxDescription-MarkerLength)
 	}
 }
+
+// C7: HTTPS_PROXY=host:xx was ignored, and JFrog dialed directly.
+func TestProxyVariables(t *testing.T) {
+	t.Parallel()
+	for v, ok := range map[string]bool{
+		"http://proxy.test:3128": true, "proxy.test:3128": true, "proxy.test": true, "https://user:pass@proxy.test": true, "socks5://proxy.test:1080": true,
+		"http://[::1]:3128": true, "10.0.0.1:3128": true, "": true,
+		"host:xx": false, "http://host:xx": false, "http://": false, "ftp://proxy.test": false, "http://proxy.test:99999": false, "http:// proxy.test": false,
+		"$(PROXY)": false, "http://n33dle\x01": false,
+	} {
+		for _, name := range []string{"HTTPS_PROXY", "https_proxy"} {
+			_, err := load(stored.with(nil).and(name, v))
+			if list := problems(err); ok != (list == nil) || !ok && !about(list, name) {
+				t.Errorf("%s=%s: expected %q to be %t", name, v, list, ok)
+			}
+			mustNotHold(t, err, "n33dle")
+		}
+	}
+	_, err := load(stored.with(nil).and("HTTPS_PROXY", "proxy.test").and("https_proxy", "host:xx"))
+	if err != nil {
+		t.Errorf("expected %v to be %v: net/http reads the other one alone", err, nil)
+	}
+}

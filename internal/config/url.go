@@ -56,6 +56,34 @@ func ParseURL(v string) (u *url.URL, wrong string) {
 	return platform, ""
 }
 
+// proxy checks the variable of the proxy. net/http ignores one that it cannot
+// parse, and goes to JFrog directly:
+// https://github.com/golang/net/blob/master/http/httpproxy/proxy.go
+func (r *reader) proxy() {
+	for _, name := range []string{"HTTPS_PROXY", "https_proxy"} {
+		v := r.env[name]
+		if v == "" {
+			continue
+		}
+		if !usableProxy(v) && (r.c.URL == nil || r.c.URL.Scheme == "https") {
+			r.problems = append(r.problems, name+": is not the URL of a proxy, such as http://proxy.acme.test:3128; correct or unset it")
+		}
+		return // the first that is set counts
+	}
+}
+
+// usableProxy reports whether net/http can use v: a URL, or a host and a port.
+func usableProxy(v string) bool {
+	u, err := url.Parse(v)
+	if err != nil || u.Scheme == "" || u.Host == "" {
+		u, err = url.Parse("http://" + v)
+	}
+	if err != nil || !host.MatchString(u.Host) {
+		return false
+	}
+	return u.Scheme == "http" || u.Scheme == "https" || u.Scheme == "socks5" || u.Scheme == "socks5h"
+}
+
 // shown is a URL that may be said although nobody accepted it: a host with a
 // domain, which no token looks like, and a short path.
 var shown = regexp.MustCompile(`^https?://([0-9a-z-]{1,63}\.)+[a-z]{2,24}(:[0-9]+)?(/[0-9A-Za-z_-]{1,20}){0,2}$`)
