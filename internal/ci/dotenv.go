@@ -3,7 +3,6 @@ package ci
 import (
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 )
@@ -82,25 +81,4 @@ func quote(v string) (string, error) {
 // without quotes.
 func bare(r rune) bool {
 	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_-./:@+=", r)
-}
-
-// appendHarness adds outputs to one of Harness' files, under their names with
-// '_'. Its reader is a dotenv reader that decodes a value which begins with
-// __B64__ and takes no line over 64 KiB; on an error it logs the whole file
-// (https://github.com/harness/lite-engine/blob/main/pipeline/runtime/common.go).
-//
-// before is the file's size without them, in bytes.
-func appendHarness(path string, outputs []Output) (before int64, err error) {
-	var b strings.Builder
-	for _, o := range outputs {
-		q, err := quote(o.Value)
-		if err == nil && (strings.HasPrefix(o.Value, "__B64__") || len(q) > 60<<10) {
-			err = errQuote
-		}
-		if err != nil {
-			return 0, fmt.Errorf("%s: %w", o.Name, err)
-		}
-		fmt.Fprintf(&b, "%s=%s\n", strings.ReplaceAll(o.Name, "-", "_"), q)
-	}
-	return appendTo(path, os.O_CREATE, b.String())
 }

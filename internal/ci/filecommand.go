@@ -20,7 +20,8 @@ func appendPairs(path string, pairs [][2]string) (err error) {
 	delimiter := "ghadelimiter_" + rand.Text()
 	var b strings.Builder
 	for _, p := range pairs {
-		if strings.ContainsAny(p[0], "\r\n\x00=<") || p[0] == "" || strings.ContainsAny(p[1], "\r\n\x00") || strings.Contains(p[1], delimiter) {
+		badName := p[0] == "" || strings.ContainsAny(p[0], "\r\n\x00=<")
+		if badName || strings.ContainsAny(p[1], "\r\n\x00") || strings.Contains(p[1], delimiter) {
 			return fmt.Errorf("write %s: value has a line break or another character that would break the file", p[0])
 		}
 		fmt.Fprintf(&b, "%s<<%s\n%s\n%s\n", p[0], delimiter, p[1], delimiter)

@@ -8,14 +8,20 @@ import (
 	"strings"
 
 	"github.com/ephemeral-ci/jfrog-token/internal/secret"
+	"github.com/ephemeral-ci/jfrog-token/internal/wire"
 )
 
 // Platform is one kind of CI.
 type Platform interface {
 	// Name is the CI's name, for people and for JFrog's records.
 	Name() string
-	// Prefixes are those of the variables that carry inputs.
-	Prefixes() []string
+	// Prefixes are those of the variables that carry inputs; others have
+	// variables with the prefix shared too.
+	Prefixes() (all []string, shared string)
+	// Variable is the name under which a user sets an input: that of the input
+	// itself in the action and in a plugin's settings, else an environment
+	// variable's.
+	Variable(input string) string
 	// Debug reports whether debug logging is on.
 	Debug() bool
 
@@ -55,9 +61,14 @@ type Platform interface {
 	Run() Run
 	// Description says in one line who asks for a token.
 	Description() string
-	// FromFork reports whether the run is for a pull request from a fork or
-	// from Dependabot, which gets no ID token and no secrets.
-	FromFork() bool
+	// IDTokens returns where ID tokens come from: the one that was given, a
+	// variable of the CI, its endpoint.
+	IDTokens(given secret.String, audience string, c *wire.Client, p wire.Policy) (*Source, error)
+	// IDTokenAdvice says what to do if no ID token can be had, a sentence or a
+	// line of a snippet each; none if nothing is known.
+	IDTokenAdvice() []string
+	// SecretAdvice says why a secret may be empty; "" if nothing is known.
+	SecretAdvice() string
 }
 
 // store keeps the states of mints for revoke: a directory, or the runner's own.
@@ -95,10 +106,20 @@ type Run struct{ JobID, RunID, Repo, Revision, Branch string }
 // Detect returns the platform that the environment is of.
 // action says that GitHub's runner, or one like it, runs this as an action.
 func Detect(getenv func(string) string, environ []string, stdout, stderr io.Writer, action bool) Platform {
-	if getenv("GITHUB_ACTIONS") == "true" || action {
-		return newGitHub(getenv, stdout, action)
+	known := getenv
+	if action {
+		known = func(name string) string {
+			if name == "GITHUB_ACTIONS" {
+				return "true"
+			}
+			return getenv(name)
+		}
 	}
-	return newFiles(getenv, environ, stdout, stderr)
+	v := variant{findSystem(known, environ), getenv}
+	if v.runner {
+		return newRunner(v, stdout, action)
+	}
+	return newWorkspace(v, stdout, stderr)
 }
 
 // voice is the log, as every platform writes it.

@@ -227,7 +227,8 @@ func (d *stateDir) remove() {
 		d.removeLeft()
 		ignore := filepath.Join(d.path, ".gitignore")
 		entries, _ := os.ReadDir(d.path)
-		if len(entries) > 1 || len(entries) == 1 && (entries[0].Name() != ".gitignore" || replaceable(ignore, ignoreHead) != nil) {
+		isOurs := func(e fs.DirEntry) bool { return e.Name() == ".gitignore" && replaceable(ignore, ignoreHead) == nil }
+		if len(entries) > 1 || len(entries) == 1 && !isOurs(entries[0]) {
 			return
 		}
 		_ = os.Remove(ignore)
@@ -244,7 +245,9 @@ func (d *stateDir) removeLeft() {
 	entries, _ := os.ReadDir(d.path)
 	for _, e := range entries {
 		marker, _, _ := strings.Cut(e.Name(), ".")
-		if _, err := os.Lstat(d.file(marker)); !ours(e.Name()) || !strings.HasSuffix(e.Name(), ".tmp") || !errors.Is(err, fs.ErrNotExist) || !e.Type().IsRegular() {
+		_, err := os.Lstat(d.file(marker))
+		isTmp := ours(e.Name()) && strings.HasSuffix(e.Name(), ".tmp") && e.Type().IsRegular()
+		if !isTmp || !errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		path := filepath.Join(d.path, e.Name())

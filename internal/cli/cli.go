@@ -10,7 +10,6 @@ import (
 	"os"
 	"runtime/debug"
 	"slices"
-	"strings"
 	"syscall"
 
 	"github.com/ephemeral-ci/jfrog-token/internal/ci"
@@ -52,7 +51,6 @@ func commands() []command {
 // run is one run of the program.
 type run struct {
 	ci     ci.Platform
-	getenv func(string) string
 	inputs *config.Source
 	words  []string  // of the command line, after the command
 	out    io.Writer // standard output
@@ -106,17 +104,9 @@ func Run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		line, err = config.ParseArgs(args)
 	}
 	r.inputs = config.NewSource(environ, line.Flags)
-	r.getenv = r.inputs.Getenv
-	r.ci = ci.Detect(r.getenv, environ, stdout, stderr, r.action)
-	r.inputs.Prefixes, r.inputs.Shared = r.ci.Prefixes(), "INPUT_"
-	if r.ci.Name() == "Harness" {
-		r.inputs.Shared = "PLUGIN_"
-	}
-	if r.inputs.Prefixes[0] == "JFROG_TOKEN_" {
-		r.inputs.Variable = func(input string) string {
-			return "JFROG_TOKEN_" + strings.ToUpper(strings.ReplaceAll(input, "-", "_"))
-		}
-	}
+	r.ci = ci.Detect(r.inputs.Getenv, environ, stdout, stderr, r.action)
+	r.inputs.Prefixes, r.inputs.Shared = r.ci.Prefixes()
+	r.inputs.Variable = r.ci.Variable
 	if err == nil {
 		err = r.do(ctx, line)
 	}
@@ -174,7 +164,7 @@ func (r *run) named(line config.Args) (string, error) {
 		return line.Words[0], nil
 	}
 	name, set, err := config.Command(r.inputs)
-	if !set && r.ci.Name() == ci.Plain {
+	if !set && r.ci.Name() == ci.CommandLine {
 		fmt.Fprint(r.err, r.usage())
 		return "", problem("no command is given") // on a laptop nothing is minted by accident
 	}

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ephemeral-ci/jfrog-token/internal/idtoken"
+	"github.com/ephemeral-ci/jfrog-token/internal/ci"
 	"github.com/ephemeral-ci/jfrog-token/internal/jfrog"
 	"github.com/ephemeral-ci/jfrog-token/internal/jwt"
 	"github.com/ephemeral-ci/jfrog-token/internal/wire"
@@ -31,15 +31,13 @@ func (j *job) explain(err error) error {
 // hint says what to do, a sentence or a snippet to paste a line. j is nil
 // outside of a job.
 func (r *run) hint(err error, j *job) []string {
-	var missing *idtoken.MissingError
+	var missing *ci.MissingError
 	var e *wire.Error
 	var refusal *jfrog.Error
 	switch {
-	case errors.As(err, &missing):
-		return r.hintPermission()
-	case errors.Is(err, idtoken.ErrNone):
-		return []string{r.hintSource()}
-	case errors.Is(err, idtoken.ErrExpiring):
+	case errors.As(err, &missing), errors.Is(err, ci.ErrNone):
+		return r.ci.IDTokenAdvice()
+	case errors.Is(err, ci.ErrExpiring):
 		return []string{"Have the CI issue the ID token right before this step."}
 	case !errors.As(err, &e):
 		return nil
@@ -55,48 +53,6 @@ func (r *run) hint(err error, j *job) []string {
 		return nil
 	}
 	return j.hintRefusal(refusal)
-}
-
-// hintSource says how an ID token is had in a CI that hands out none by
-// itself.
-func (r *run) hintSource() string {
-	switch r.ci.Name() {
-	case "GitLab":
-		return "In GitLab a job declares it: id_tokens, with JFROG_TOKEN_ID_TOKEN as its name and the integration's audience as aud."
-	case "CircleCI":
-		return "In CircleCI a job has CIRCLE_OIDC_TOKEN_V2 where it uses at least one context."
-	case "Bitbucket":
-		return "In Bitbucket a step has BITBUCKET_STEP_OIDC_TOKEN where it says oidc: true."
-	case "Azure DevOps":
-		return "In Azure DevOps a job has SYSTEM_OIDCREQUESTURI; map SYSTEM_ACCESSTOKEN: $(System.AccessToken) into the step's env."
-	case "Jenkins":
-		return "In Jenkins the plugin OpenID Connect Provider makes ID tokens: bind its credential to JFROG_TOKEN_ID_TOKEN with withCredentials."
-	case "Codefresh":
-		return "In Codefresh the step obtain-oidc-id-token makes ID_TOKEN."
-	case "Harness":
-		return "In Harness the ID token is in PLUGIN_OIDC_TOKEN_ID where the step uses an OIDC connector, or the stage sets it."
-	case "Drone", "Woodpecker":
-		return r.ci.Name() + " issues no ID tokens. Use access-token, from a secret."
-	}
-	return "Hand it in with id-token, from wherever the CI keeps it, or use access-token."
-}
-
-func (r *run) hintPermission() []string {
-	switch {
-	case r.ci.Name() == "Azure DevOps":
-		return []string{"Azure DevOps gives the job's own token to a step that asks for it, in the step's env:", "  SYSTEM_ACCESSTOKEN: $(System.AccessToken)"}
-	case r.ci.Name() == "Buildkite":
-		return []string{"Buildkite's agent gives these to a job's own process. In a container, pass them on."}
-	case r.ci.Name() == "Gitea":
-		return []string{"Gitea issues no ID tokens yet. Use access-token, from a secret."}
-	case r.ci.Name() == "act":
-		return []string{"act issues no ID tokens. Use access-token, or set ACTIONS_ID_TOKEN_REQUEST_URL and ACTIONS_ID_TOKEN_REQUEST_TOKEN for an issuer of your own."}
-	case r.ci.FromFork():
-		return []string{"This run is for a pull request from a fork or from Dependabot: " + r.ci.Name() + " gives it no ID token and no secrets, by design. Skip the step with `if: github.event.pull_request.head.repo.full_name == github.repository`."}
-	case r.ci.Name() == "Forgejo":
-		return []string{"Forgejo gives a job an ID token only where the workflow or the job asks for it:", "  enable-openid-connect: true"}
-	}
-	return []string{"The job may not ask for an ID token. Give the job, or the workflow, the permission:", "  permissions:", "    id-token: write", "    contents: read"}
 }
 
 // hintNetwork is for failures that have nothing to do with the credential.

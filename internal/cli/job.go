@@ -7,8 +7,8 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/ephemeral-ci/jfrog-token/internal/ci"
 	"github.com/ephemeral-ci/jfrog-token/internal/config"
-	"github.com/ephemeral-ci/jfrog-token/internal/idtoken"
 	"github.com/ephemeral-ci/jfrog-token/internal/jfrog"
 	"github.com/ephemeral-ci/jfrog-token/internal/lease"
 	"github.com/ephemeral-ci/jfrog-token/internal/secret"
@@ -24,7 +24,7 @@ type job struct {
 	jfrog  *jfrog.Client
 	time   *wire.Budget
 	lease  *lease.Lease // nil if no token is made
-	ids    *idtoken.Source
+	ids    *ci.Source
 	asked  jfrog.CreateRequest // the last that was sent
 	second bool                // the job's token is made with an exchanged one
 	means  bool                // an exchanged token is not what the job gets
@@ -133,7 +133,7 @@ func (r *run) withBearer(ctx context.Context, command string, do func(*job, secr
 func (j *job) exchange() (jfrog.Token, error) {
 	j.wire.Connect(j.time.Work, j.cfg.URL) // while the ID token is fetched
 	var err error
-	if j.ids, err = idtoken.Find(j.getenv, j.cfg.IDToken, j.cfg.OIDCAudience, j.wire, j.policy(), j.ci.Hide); err != nil {
+	if j.ids, err = j.ci.IDTokens(j.cfg.IDToken, j.cfg.OIDCAudience, j.wire, j.policy()); err != nil {
 		return jfrog.Token{}, fmt.Errorf("get ID token: %w", err)
 	}
 	j.sayIDToken()

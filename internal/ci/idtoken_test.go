@@ -1,4 +1,4 @@
-package idtoken
+package ci
 
 import (
 	"context"
@@ -25,14 +25,15 @@ func payload(claims string) string {
 	return "e30." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".c2ln"
 }
 
-func env(v map[string]string) func(string) string {
-	return func(name string) string { return v[name] }
+// sourceOf is find, for the CI that the environment is of.
+func sourceOf(variables map[string]string, given secret.String, audience string, client *wire.Client, p wire.Policy, hide func(...secret.String) error) (*Source, error) {
+	return variantOf(variables).find(given, audience, client, p, hide)
 }
 
 // given returns the source of an ID token that the CI handed out.
 func given(t *testing.T, token string) *Source {
 	t.Helper()
-	s, err := Find(env(nil), secret.New(token), "", nil, wire.Policy{}, nil)
+	s, err := sourceOf(nil, secret.New(token), "", nil, wire.Policy{}, nil)
 	if err != nil || !s.Fixed || s.Where != "the input id-token" {
 		t.Fatalf("expected %+v, %v to be %q", s, err, "the input id-token, fixed")
 	}
@@ -107,11 +108,12 @@ func TestNoSource(t *testing.T) {
 		want     error
 	}{
 		{"nothing", nil, "", ErrNone},
-		{"blank variables", map[string]string{"CIRCLE_OIDC_TOKEN_V2": " ", "BITBUCKET_STEP_OIDC_TOKEN": "\n"}, "", ErrNone},
+		{"blank variables", map[string]string{"CIRCLECI": "true", "CIRCLE_OIDC_TOKEN_V2": " ", "CIRCLE_OIDC_TOKEN": "\n"}, "", ErrNone},
+		{"CircleCI's outside CircleCI", map[string]string{"CIRCLE_OIDC_TOKEN_V2": "x", "GITLAB_CI": "true"}, "", ErrNone},
 		{"ID_TOKEN outside Codefresh", map[string]string{"ID_TOKEN": "x"}, "", ErrNone},
 		{"Cloud Build without an audience", map[string]string{"BUILDER_OUTPUT": "/x"}, "", ErrAudience},
 	} {
-		s, err := Find(env(c.env), secret.String{}, c.audience, wire.New(wire.Options{}), wire.Policy{}, func(...secret.String) error { return nil })
+		s, err := sourceOf(c.env, secret.String{}, c.audience, wire.New(wire.Options{}), wire.Policy{}, func(...secret.String) error { return nil })
 		if s != nil || !errors.Is(err, c.want) {
 			t.Errorf("%s: expected %v, %v to be %v", c.name, s, err, c.want)
 		}
@@ -129,15 +131,15 @@ func TestVariablesOfCIs(t *testing.T) {
 		where string // "": none of them
 	}{
 		{map[string]string{"JFROG_CLI_OIDC_EXCHANGE_TOKEN_ID": token}, "JFROG_CLI_OIDC_EXCHANGE_TOKEN_ID"},
-		{map[string]string{"PLUGIN_OIDC_TOKEN_ID": token}, "PLUGIN_OIDC_TOKEN_ID"},
-		{map[string]string{"CIRCLE_OIDC_TOKEN": "first", "CIRCLE_OIDC_TOKEN_V2": token}, "CIRCLE_OIDC_TOKEN_V2"},
-		{map[string]string{"CIRCLE_OIDC_TOKEN": token}, "CIRCLE_OIDC_TOKEN"},
-		{map[string]string{"BITBUCKET_STEP_OIDC_TOKEN": token + "\n"}, "BITBUCKET_STEP_OIDC_TOKEN"},
+		{map[string]string{"HARNESS_STEP_ID": "token", "PLUGIN_OIDC_TOKEN_ID": token}, "PLUGIN_OIDC_TOKEN_ID"},
+		{map[string]string{"CIRCLECI": "true", "CIRCLE_OIDC_TOKEN": "first", "CIRCLE_OIDC_TOKEN_V2": token}, "CIRCLE_OIDC_TOKEN_V2"},
+		{map[string]string{"CIRCLECI": "true", "CIRCLE_OIDC_TOKEN": token}, "CIRCLE_OIDC_TOKEN"},
+		{map[string]string{"BITBUCKET_BUILD_NUMBER": "1", "BITBUCKET_STEP_OIDC_TOKEN": token + "\n"}, "BITBUCKET_STEP_OIDC_TOKEN"},
 		{map[string]string{"ID_TOKEN": token, "CF_BUILD_ID": "1"}, "ID_TOKEN"},
-		{map[string]string{"GITHUB_ACTIONS": "true", "CIRCLE_OIDC_TOKEN_V2": token}, ""},
+		{map[string]string{"GITHUB_ACTIONS": "true", "JFROG_CLI_OIDC_EXCHANGE_TOKEN_ID": token}, ""},
 	} {
 		var hidden []string
-		s, err := Find(env(c.env), secret.String{}, "", wire.New(wire.Options{}), wire.Policy{}, func(v ...secret.String) error {
+		s, err := sourceOf(c.env, secret.String{}, "", wire.New(wire.Options{}), wire.Policy{}, func(v ...secret.String) error {
 			for _, s := range v {
 				hidden = append(hidden, s.Reveal())
 			}
@@ -234,7 +236,7 @@ const urlVariable, tokenVariable = "ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_T
 // onGitHub returns the source of a job on GitHub, and what was masked.
 func onGitHub(endpoint, token, audience string) (*Source, *[]string, error) {
 	masked := &[]string{}
-	s, err := Find(env(map[string]string{"GITHUB_ACTIONS": "true", urlVariable: endpoint, tokenVariable: token}), secret.String{}, audience,
+	s, err := sourceOf(map[string]string{"GITHUB_ACTIONS": "true", urlVariable: endpoint, tokenVariable: token}, secret.String{}, audience,
 		wire.New(wire.Options{UserAgent: "jfrog-token/test"}), wire.Policy{MaxAttempts: 1}, func(v ...secret.String) error {
 			for _, s := range v {
 				*masked = append(*masked, s.Reveal())
@@ -255,13 +257,13 @@ func TestMissingVariables(t *testing.T) {
 		{"GitHub, the URL", map[string]string{"GITHUB_ACTIONS": "true", tokenVariable: "t"}, "not set: ACTIONS_ID_TOKEN_REQUEST_URL"},
 		{"GitHub, the token", map[string]string{"GITHUB_ACTIONS": "true", urlVariable: "https://ci.test"}, "not set: ACTIONS_ID_TOKEN_REQUEST_TOKEN"},
 		{"GitHub, both blank", map[string]string{"GITHUB_ACTIONS": "true", urlVariable: " ", tokenVariable: "\n"}, "not set: ACTIONS_ID_TOKEN_REQUEST_URL, ACTIONS_ID_TOKEN_REQUEST_TOKEN"},
-		{"Azure", map[string]string{"SYSTEM_OIDCREQUESTURI": "https://ci.test"}, "not set: SYSTEM_ACCESSTOKEN"},
-		{"Buildkite", map[string]string{"BUILDKITE_AGENT_ENDPOINT": "https://ci.test", "BUILDKITE_JOB_ID": "1"}, "not set: BUILDKITE_JOB_ID or BUILDKITE_AGENT_ACCESS_TOKEN"},
+		{"Azure", map[string]string{"TF_BUILD": "True", "SYSTEM_OIDCREQUESTURI": "https://ci.test"}, "not set: SYSTEM_ACCESSTOKEN"},
+		{"Buildkite", map[string]string{"BUILDKITE": "true", "BUILDKITE_AGENT_ENDPOINT": "https://ci.test", "BUILDKITE_JOB_ID": "1"}, "not set: BUILDKITE_AGENT_ACCESS_TOKEN"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			masked := 0
-			_, err := Find(env(c.env), secret.String{}, "", wire.New(wire.Options{}), wire.Policy{}, func(...secret.String) error { masked++; return nil })
+			_, err := sourceOf(c.env, secret.String{}, "", wire.New(wire.Options{}), wire.Policy{}, func(...secret.String) error { masked++; return nil })
 			var missing *MissingError
 			if !errors.As(err, &missing) || err.Error() != c.want || masked != 0 {
 				t.Errorf("expected %v to be %q", err, c.want)
@@ -280,11 +282,11 @@ func TestEndpointThatIsNotSecure(t *testing.T) {
 	} {
 		for name, others := range map[string]map[string]string{
 			urlVariable:                {"GITHUB_ACTIONS": "true", tokenVariable: "bearer-needle"},
-			"BUILDKITE_AGENT_ENDPOINT": {"BUILDKITE_JOB_ID": "1", "BUILDKITE_AGENT_ACCESS_TOKEN": "bearer-needle"},
-			"SYSTEM_OIDCREQUESTURI":    {"SYSTEM_ACCESSTOKEN": "bearer-needle"},
+			"BUILDKITE_AGENT_ENDPOINT": {"BUILDKITE": "true", "BUILDKITE_JOB_ID": "1", "BUILDKITE_AGENT_ACCESS_TOKEN": "bearer-needle"},
+			"SYSTEM_OIDCREQUESTURI":    {"TF_BUILD": "True", "SYSTEM_ACCESSTOKEN": "bearer-needle"},
 		} {
 			others[name] = endpoint
-			_, err := Find(env(others), secret.String{}, "", wire.New(wire.Options{}), wire.Policy{}, func(...secret.String) error { return nil })
+			_, err := sourceOf(others, secret.String{}, "", wire.New(wire.Options{}), wire.Policy{}, func(...secret.String) error { return nil })
 			if err == nil || strings.Contains(err.Error(), "needle") || !strings.Contains(err.Error(), name) {
 				t.Errorf("%s %q: expected %v to be %q", name, endpoint, err, "an error without the URL")
 			}
@@ -362,13 +364,13 @@ func TestOtherEndpoints(t *testing.T) {
 	}{
 		// https://github.com/buildkite/agent/blob/main/api/oidc.go
 		{"Buildkite", "aud", `{"token":"` + token + `"}`,
-			map[string]string{"BUILDKITE_AGENT_ENDPOINT": "{URL}/v3", "BUILDKITE_JOB_ID": "a/b", "BUILDKITE_AGENT_ACCESS_TOKEN": bearer},
+			map[string]string{"BUILDKITE": "true", "BUILDKITE_AGENT_ENDPOINT": "{URL}/v3", "BUILDKITE_JOB_ID": "a/b", "BUILDKITE_AGENT_ACCESS_TOKEN": bearer},
 			`POST /v3/jobs/a%2Fb/oidc/tokens Token ` + bearer + ` {"audience":"aud"}`, "", "", false, []string{bearer}},
 		{"Buildkite without an audience", "", `{"token":"` + token + `"}`,
-			map[string]string{"BUILDKITE_AGENT_ENDPOINT": "{URL}/v3", "BUILDKITE_JOB_ID": "1", "BUILDKITE_AGENT_ACCESS_TOKEN": bearer},
+			map[string]string{"BUILDKITE": "true", "BUILDKITE_AGENT_ENDPOINT": "{URL}/v3", "BUILDKITE_JOB_ID": "1", "BUILDKITE_AGENT_ACCESS_TOKEN": bearer},
 			`POST /v3/jobs/1/oidc/tokens Token ` + bearer + ` {}`, "", "", false, []string{bearer}},
 		{"Azure DevOps", "aud", `{"oidcToken":"` + token + `"}`,
-			map[string]string{"SYSTEM_OIDCREQUESTURI": "{URL}/x?a=b", "SYSTEM_ACCESSTOKEN": bearer},
+			map[string]string{"TF_BUILD": "True", "SYSTEM_OIDCREQUESTURI": "{URL}/x?a=b", "SYSTEM_ACCESSTOKEN": bearer},
 			`POST /x?a=b&api-version=7.1 Bearer ` + bearer + ` {}`, "X-Tfs-Fedauthredirect", "Suppress", true, []string{bearer}},
 		// https://cloud.google.com/compute/docs/instances/verifying-instance-identity
 		{"Cloud Build", "https://acme.test/a b", token + "\n",
@@ -392,7 +394,7 @@ func TestOtherEndpoints(t *testing.T) {
 				c.env[name] = strings.NewReplacer("{URL}", s.URL, "{HOST}", strings.TrimPrefix(s.URL, "http://")).Replace(v)
 			}
 			var hidden []string
-			source, err := Find(env(c.env), secret.String{}, c.audience, wire.New(wire.Options{}), wire.Policy{MaxAttempts: 1}, func(v ...secret.String) error {
+			source, err := sourceOf(c.env, secret.String{}, c.audience, wire.New(wire.Options{}), wire.Policy{MaxAttempts: 1}, func(v ...secret.String) error {
 				for _, s := range v {
 					if !s.IsZero() {
 						hidden = append(hidden, s.Reveal())

@@ -1,6 +1,4 @@
-// Package idtoken is where the ID token comes from that proves who the job
-// is: handed in by the CI, or asked for at its token endpoint.
-package idtoken
+package ci
 
 import (
 	"context"
@@ -24,7 +22,8 @@ var ErrExpiring = errors.New("the ID token expires within a minute, and only the
 // errNoValue says that the CI responded without an ID token.
 var errNoValue = errors.New("response holds no ID token")
 
-// Source hands out ID tokens.
+// Source is where the ID tokens come from that prove who the job is: the CI
+// handed one in, or issues them at an endpoint.
 type Source struct {
 	fetch func(context.Context) (string, error) // nil: the only token is held
 	hide  func(...secret.String) error

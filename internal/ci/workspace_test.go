@@ -16,7 +16,7 @@ import (
 )
 
 // newTestFiles returns the platform of a run in dir, with its places checked.
-func newTestFiles(t *testing.T, dir string, env map[string]string) *files {
+func newTestFiles(t *testing.T, dir string, env map[string]string) *workspace {
 	t.Helper()
 	f := filesOf(filepath.Join(dir, ".jfrog-token"), filepath.Join(dir, ".jfrog-token", "env"), env)
 	if err := f.Check(false); err != nil {
@@ -25,12 +25,13 @@ func newTestFiles(t *testing.T, dir string, env map[string]string) *files {
 	return f
 }
 
-func filesOf(stateDir, envFile string, variables map[string]string) *files {
-	var environ []string
-	for name, value := range variables {
-		environ = append(environ, name+"="+value)
-	}
-	f := newFiles(env(variables), environ, io.Discard, io.Discard)
+// workspaceOf returns the platform of a run on another CI than GitHub's kin.
+func workspaceOf(variables map[string]string, stdout, stderr io.Writer) *workspace {
+	return newWorkspace(variantOf(variables), stdout, stderr)
+}
+
+func filesOf(stateDir, envFile string, variables map[string]string) *workspace {
+	f := workspaceOf(variables, io.Discard, io.Discard)
 	f.Use(Places{StateDir: stateDir, EnvFile: envFile})
 	return f
 }
@@ -46,7 +47,7 @@ func TestParallelMintsKeepEachOthersState(t *testing.T) {
 	dir := t.TempDir()
 	const mints = 8
 	marker := func(i int) string { return fmt.Sprintf("jt-AAAAAAAAAAAAAAA%c", 'A'+i) }
-	all := make([]*files, mints) // a lock ends with its file
+	all := make([]*workspace, mints) // a lock ends with its file
 	var wg sync.WaitGroup
 	for i := range mints {
 		all[i] = filesOf(filepath.Join(dir, ".jfrog-token"), filepath.Join(dir, ".jfrog-token", fmt.Sprintf("env%d", i)), nil)
@@ -428,7 +429,7 @@ func TestRemoveEnv(t *testing.T) {
 func TestNothingSecretIsPrinted(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
-	f := newFiles(env(nil), nil, io.Discard, &out)
+	f := workspaceOf(nil, io.Discard, &out)
 	if err := f.Hide(secret.New("s3cr3t-s3cr3t")); err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,24 @@
+package ci
+
+// forgejo is Forgejo Actions, with ID tokens since Forgejo 15 and its runner
+// 12.5: https://forgejo.org/docs/next/user/actions/security-openid-connect/
+var forgejo = system{
+	name: "Forgejo", docs: "Forgejo Actions",
+	known: []string{"GITHUB_ACTIONS=true", "FORGEJO_ACTIONS=true"}, runner: true, oneLine: true, debug: runnerDebug,
+	facts: runnerFacts, endpoint: runnerEndpoint,
+	noIDToken: func(getenv lookup) []string {
+		if fromFork(getenv) {
+			return []string{forkAdvice("Forgejo", "no ID token"), "  " + forkCondition}
+		}
+		return []string{
+			"Forgejo gives a job an ID token only if the workflow or the job asks for it:",
+			"  enable-openid-connect: true",
+		}
+	},
+	noSecret: func(getenv lookup) string {
+		if fromFork(getenv) {
+			return forkAdvice("Forgejo", "no secrets") + " " + forkCondition
+		}
+		return "In Forgejo a secret that does not exist is empty."
+	},
+}

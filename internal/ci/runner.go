@@ -1,0 +1,251 @@
+package ci
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/sethvargo/go-githubactions"
+
+	"github.com/ephemeral-ci/jfrog-token/internal/secret"
+	"github.com/ephemeral-ci/jfrog-token/internal/wire"
+)
+
+// stateKey names the one value that is saved for the post step. One value, so
+// that it is there whole or not at all: a key that main did not save can be
+// given to post by an earlier step's GITHUB_ENV.
+const stateKey = "jfrog_token"
+
+// runnerDebug is the debug switch of GitHub's runner and of its kin.
+const runnerDebug = "RUNNER_DEBUG=1"
+
+// runnerFacts are the same on all of them.
+var runnerFacts = facts{
+	repo: "GITHUB_REPOSITORY", pipeline: "GITHUB_WORKFLOW", number: "GITHUB_RUN_NUMBER",
+	attempt: "GITHUB_RUN_ATTEMPT", job: "GITHUB_JOB",
+	jobID: "GITHUB_JOB", runID: "GITHUB_RUN_ID", revision: "GITHUB_SHA", branch: "GITHUB_REF_NAME",
+	server: "GITHUB_SERVER_URL",
+}
+
+// runner is GitHub's runner, and those of Forgejo, Gitea and act, which speak
+// its protocol.
+//
+// All output goes to one stream: the runner reads stderr before stdout, so a
+// mask on the one could come after what it hides on the other.
+type runner struct {
+	variant
+	voice
+	store
+	dir    *stateDir // of a run: step, which has no post step; nil for an action
+	action *githubactions.Action
+	before int64 // size of the output file; below zero: nothing was added
+}
+
+func newRunner(v variant, out io.Writer, action bool) *runner {
+	l := &log{to: out}
+	r := &runner{variant: v, voice: voice{out: l, results: l}, before: -1, action: githubactions.New(
+		githubactions.WithGetenv(v.getenv), githubactions.WithWriter(l))}
+	if action {
+		r.store = runnerState{v.getenv}
+	} else {
+		r.dir = &stateDir{}
+		r.store = r.dir
+	}
+	return r
+}
+
+// Prefixes implements Platform.
+func (r *runner) Prefixes() (all []string, shared string) {
+	if r.dir != nil {
+		return []string{"JFROG_TOKEN_"}, ""
+	}
+	return []string{"INPUT_"}, "INPUT_"
+}
+
+// Variable implements Platform.
+func (r *runner) Variable(input string) string {
+	if r.dir != nil {
+		return plainVariable(input)
+	}
+	return input
+}
+
+// IDTokens implements Platform.
+func (r *runner) IDTokens(given secret.String, audience string, c *wire.Client, p wire.Policy) (*Source, error) {
+	return r.find(given, audience, c, p, r.Hide)
+}
+
+// Hide has the runner hide secrets from here on, in each of their forms.
+func (r *runner) Hide(secrets ...secret.String) error {
+	r.redactor.Add(secrets...)
+	for _, s := range secrets {
+		for _, f := range s.Forms() {
+			r.action.AddMask(f)
+		}
+	}
+	return r.out.err
+}
+
+// Warning writes an annotation.
+func (r *runner) Warning(lines ...string) { r.annotate(r.action.Warningf, lines) }
+
+// Error writes an annotation of what failed and what to do, a line each.
+func (r *runner) Error(lines ...string) { r.annotate(r.action.Errorf, lines) }
+
+// annotate writes an annotation. A runner that shows its line breaks as they
+// are escaped, %0A, gets the first line as annotation and the rest as lines.
+func (r *runner) annotate(write func(string, ...any), lines []string) {
+	var rest []string
+	if r.oneLine {
+		lines, rest = lines[:1], lines[1:]
+	}
+	write("%s", r.lines(lines))
+	for _, l := range rest {
+		r.Info(l)
+	}
+}
+
+// Check implements Platform.
+func (r *runner) Check(summary bool) error {
+	names := []string{"GITHUB_OUTPUT"}
+	if r.dir == nil {
+		names = append(names, "GITHUB_STATE")
+	}
+	if summary && r.getenv("GITHUB_STEP_SUMMARY") != "" { // not on GitHub Enterprise Server before 3.6
+		names = append(names, "GITHUB_STEP_SUMMARY")
+	}
+	for _, name := range names {
+		path := r.getenv(name)
+		if path == "" {
+			return fmt.Errorf("%s is not set", name)
+		}
+		f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+		if err != nil {
+			return fmt.Errorf("open the file of %s: %w", name, plain(err))
+		}
+		if err := f.Close(); err != nil {
+			return fmt.Errorf("close the file of %s: %w", name, plain(err))
+		}
+	}
+	return nil
+}
+
+// Use implements Platform: for a run: step, as the runner has places of its
+// own for an action.
+func (r *runner) Use(p Places) {
+	if r.dir != nil {
+		r.dir.path = filepath.Clean(p.StateDir)
+	}
+}
+
+// EnvFile implements Platform: there are step outputs.
+func (r *runner) EnvFile() string { return "" }
+
+// runnerState is what an action's main saves for its post.
+type runnerState struct{ getenv lookup }
+
+// Save implements store. The last one that was saved counts.
+func (s runnerState) Save(_ string, state []byte) error {
+	if err := appendPairs(s.getenv("GITHUB_STATE"), [][2]string{{stateKey, string(state)}}); err != nil {
+		return fmt.Errorf("save state: %w", err)
+	}
+	return nil
+}
+
+// Drop implements store. It saves a state with nothing in it: without one, post
+// would read what an earlier step put into its environment.
+func (s runnerState) Drop(string) error { return s.Save("", []byte(`{"written_by":"jfrog-token"}`)) }
+
+// States implements store.
+func (s runnerState) States() ([]string, error) {
+	if s.getenv("STATE_"+stateKey) == "" {
+		return nil, nil
+	}
+	return []string{stateKey}, nil
+}
+
+// Read implements store.
+func (s runnerState) Read(string) ([]byte, error) { return []byte(s.getenv("STATE_" + stateKey)), nil }
+
+// Take implements store.
+func (s runnerState) Take(string) ([]byte, bool, error) {
+	state, err := s.Read("")
+	return state, false, err
+}
+
+// Outputs implements Platform: step outputs.
+func (r *runner) Outputs(outputs []Output) error {
+	var pairs [][2]string
+	for _, o := range outputs {
+		pairs = append(pairs, [2]string{o.Name, o.Value})
+	}
+	path := r.getenv("GITHUB_OUTPUT")
+	info, err := os.Stat(path)
+	if err == nil {
+		err = appendPairs(path, pairs)
+	}
+	if err != nil {
+		return fmt.Errorf("set outputs: %w", plain(err))
+	}
+	r.before = info.Size()
+	return nil
+}
+
+// Retract implements Platform. The runner reads the file when the step has
+// ended, also when it failed.
+func (r *runner) Retract() error {
+	if r.before < 0 {
+		return nil
+	}
+	if err := os.Truncate(r.getenv("GITHUB_OUTPUT"), r.before); err != nil {
+		return fmt.Errorf("take back outputs: %w", plain(err))
+	}
+	return nil
+}
+
+// Clear implements Platform. The runner removes its files itself.
+func (r *runner) Clear(bool) error {
+	if r.dir != nil {
+		r.dir.remove()
+	}
+	return nil
+}
+
+// Summary adds Markdown to the job summary, where there is one.
+func (r *runner) Summary(markdown string) error {
+	path := r.getenv("GITHUB_STEP_SUMMARY")
+	if path == "" {
+		return nil
+	}
+	if err := appendText(path, r.redactor.Redact(markdown)); err != nil {
+		return fmt.Errorf("write summary: %w", err)
+	}
+	return nil
+}
+
+// runnerEndpoint is the one that GitHub's runner, and Forgejo's, hands to a job.
+// Without an audience none is requested: the issuer's default is what a JFrog
+// provider without one accepts, and forcing another broke every user of
+// setup-jfrog-cli once (https://github.com/jfrog/setup-jfrog-cli/issues/270).
+// The bearer is also the job's ACTIONS_RUNTIME_TOKEN, with rights to caches and
+// artifacts.
+func runnerEndpoint(getenv lookup, audience string) (*service, error) {
+	const urlVariable, tokenVariable = "ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"
+	if err := missing(getenv, urlVariable, tokenVariable); err != nil {
+		return nil, err
+	}
+	u, err := secureURL(urlVariable, getenv)
+	if err != nil {
+		return nil, err
+	}
+	if audience != "" { // the URL has a query of its own
+		u.RawQuery = strings.TrimPrefix(u.RawQuery+"&audience="+url.QueryEscape(audience), "&")
+	}
+	return &service{field: "value", request: wire.Request{
+		Method: http.MethodGet, URL: u, Bearer: secret.New(getenv(tokenVariable)),
+	}}, nil
+}

@@ -1,0 +1,142 @@
+package ci
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// variantOf returns the CI that the environment is of.
+func variantOf(variables map[string]string) variant {
+	var environ []string
+	for name, value := range variables {
+		environ = append(environ, name+"="+value)
+	}
+	return variant{findSystem(env(variables), environ), env(variables)}
+}
+
+// A CI sets variables of others too: who comes first counts.
+func TestWhichCI(t *testing.T) {
+	t.Parallel()
+	for want, variables := range map[string]map[string]string{
+		"GitHub":       {"GITHUB_ACTIONS": "true", "CI": "true", "ACT": "false"},
+		"Forgejo":      {"GITHUB_ACTIONS": "true", "FORGEJO_ACTIONS": "true", "GITEA_ACTIONS": "true"},
+		"Gitea":        {"GITHUB_ACTIONS": "true", "GITEA_ACTIONS": "true"},
+		"act":          {"GITHUB_ACTIONS": "true", "ACT": "true"},
+		"Woodpecker":   {"CI": "woodpecker", "DRONE_REPO": "acme/app"},
+		"Harness":      {"DRONE": "true", "CI": "true", "HARNESS_STEP_ID": "token"},
+		"Drone":        {"DRONE": "true", "CI": "true"},
+		"GitLab":       {"GITLAB_CI": "true", "CI": "true"},
+		"Buildkite":    {"BUILDKITE": "true", "CI": "true"},
+		"CircleCI":     {"CIRCLECI": "true", "CI": "true"},
+		"Azure DevOps": {"TF_BUILD": "True"},
+		"Bitbucket":    {"BITBUCKET_BUILD_NUMBER": "7", "CI": "true"},
+		"Codefresh":    {"CF_BUILD_ID": "66"},
+		"Jenkins":      {"JENKINS_URL": "https://jenkins.example/"},
+		"Cloud Build":  {"BUILDER_OUTPUT": "/builder/outputs"},
+		"command line": {"CI": "true", "ACT": "true", "GITEA_ACTIONS": "true"},
+	} {
+		if got := variantOf(variables).Name(); got != want {
+			t.Errorf("%v: expected %q to be %q", variables, got, want)
+		}
+	}
+}
+
+// What the documentation of sweep says: a description begins with the CI and
+// the repository.
+func TestDescriptionBeginsWithTheRepository(t *testing.T) {
+	t.Parallel()
+	for want, variables := range map[string]map[string]string{
+		"CircleCI acme/app run 8 job token":             {"CIRCLECI": "true", "CIRCLE_PROJECT_USERNAME": "acme", "CIRCLE_PROJECT_REPONAME": "app", "CIRCLE_BUILD_NUM": "8", "CIRCLE_JOB": "token"},
+		"CircleCI app":                                  {"CIRCLECI": "true", "CIRCLE_PROJECT_REPONAME": "app"},
+		"Codefresh acme/app acme/build":                 {"CF_BUILD_ID": "66", "CF_REPO_OWNER": "acme", "CF_REPO_NAME": "app", "CF_PIPELINE_NAME": "acme/build"},
+		"Buildkite acme/app build run 3":                {"BUILDKITE": "true", "BUILDKITE_REPO": "git@git.example:acme/app.git", "BUILDKITE_PIPELINE_SLUG": "build", "BUILDKITE_BUILD_NUMBER": "3"},
+		"Buildkite acme/app build":                      {"BUILDKITE": "true", "BUILDKITE_REPO": "https://bot:hunter2@git.example/acme/app.git", "BUILDKITE_PIPELINE_SLUG": "build"},
+		"Buildkite build":                               {"BUILDKITE": "true", "BUILDKITE_REPO": "/srv/git/app", "BUILDKITE_PIPELINE_SLUG": "build"},
+		"Jenkins acme/app acme/app/main run 5":          {"JENKINS_URL": "x", "GIT_URL": "ssh://git@git.example:22/acme/app", "JOB_NAME": "acme/app/main", "BUILD_NUMBER": "5"},
+		"Harness pipeline run 4 job token":              {"HARNESS_PIPELINE_ID": "pipeline", "HARNESS_BUILD_ID": "4", "HARNESS_STEP_ID": "token"},
+		`Buildkite acme/app a\x0ab`:                     {"BUILDKITE": "true", "BUILDKITE_REPO": "https://git.example/acme/app", "BUILDKITE_PIPELINE_SLUG": "a\nb"},
+		"Azure DevOps app build run 20261121.1 job Job": {"TF_BUILD": "True", "BUILD_REPOSITORY_NAME": "app", "BUILD_DEFINITIONNAME": "build", "BUILD_BUILDNUMBER": "20261121.1", "SYSTEM_JOBNAME": "Job"},
+	} {
+		if got := variantOf(variables).Description(); got != want {
+			t.Errorf("%v: expected %q to be %q", variables, got, want)
+		}
+	}
+}
+
+func TestRepositoryWithoutItsPassword(t *testing.T) {
+	t.Parallel()
+	for repo, want := range map[string]string{
+		"https://bot:hunter2@git.example/acme/app.git": "https://git.example/acme/app.git",
+		"https://git.example/acme/app":                 "https://git.example/acme/app",
+		"git@git.example:acme/app.git":                 "git@git.example:acme/app.git",
+		"https://bot:hunter2@git.example:x/acme":       "",
+		"":                                             "",
+	} {
+		if got := variantOf(map[string]string{"BUILDKITE": "true", "BUILDKITE_REPO": repo}).Run().Repo; got != want {
+			t.Errorf("%q: expected %q to be %q", repo, got, want)
+		}
+	}
+}
+
+// The CI's own switch, and one that works on each.
+func TestDebug(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		variables string
+		want      bool
+	}{
+		{"GITHUB_ACTIONS=true RUNNER_DEBUG=1", true}, {"GITHUB_ACTIONS=true", false}, {"GITHUB_ACTIONS=true " +
+			"GITEA_ACTIONS=true RUNNER_DEBUG=1", true},
+		{"GITLAB_CI=true CI_DEBUG_TRACE=true", true}, {"GITLAB_CI=true " +
+			"CI_DEBUG_TRACE=false", false}, {"GITLAB_CI=true RUNNER_DEBUG=1", false},
+		{"TF_BUILD=True SYSTEM_DEBUG=True", true}, {"TF_BUILD=True SYSTEM_DEBUG=true", true}, {"TF_BUILD=True " +
+			"SYSTEM_DEBUG=false", false},
+		{"BUILDKITE=true BUILDKITE_AGENT_DEBUG=true", true}, {"DRONE=true " +
+			"DRONE_BUILD_DEBUG=true", true}, {"DRONE=true DRONE_BUILD_DEBUG=false", false},
+		{"JENKINS_URL=x", false}, {"JENKINS_URL=x JFROG_TOKEN_DEBUG=true", true}, {"JFROG_TOKEN_DEBUG=true", true}, {"JFROG_TOKEN_DEBUG=false", false},
+		{"GITHUB_ACTIONS=true JFROG_TOKEN_DEBUG=true", true},
+	} {
+		variables := map[string]string{}
+		for _, v := range strings.Fields(c.variables) {
+			name, value, _ := strings.Cut(v, "=")
+			variables[name] = value
+		}
+		if got := variantOf(variables).Debug(); got != c.want {
+			t.Errorf("%s: expected %t to be %t", c.variables, got, c.want)
+		}
+	}
+}
+
+// Each input has the name under which its user sets it.
+func TestVariable(t *testing.T) {
+	t.Parallel()
+	const input = "oidc-provider-name"
+	variable := func(p Platform) string { return p.Variable(input) }
+	for _, c := range []struct{ name, got, want string }{
+		{"action", variable(runnerOf(env(nil), nil, true)), input},
+		{"run: step on GitHub", variable(runnerOf(env(nil), nil, false)), "JFROG_TOKEN_OIDC_PROVIDER_NAME"},
+		{"Drone", variable(workspaceOf(map[string]string{"DRONE": "true"}, nil, nil)), input},
+		{"Woodpecker", variable(workspaceOf(map[string]string{"CI": "woodpecker"}, nil, nil)), input},
+		{"Harness", variable(workspaceOf(map[string]string{"HARNESS_STEP_ID": "x"}, nil, nil)), input},
+		{"GitLab", variable(workspaceOf(map[string]string{"GITLAB_CI": "true"}, nil, nil)), "JFROG_TOKEN_OIDC_PROVIDER_NAME"},
+		{"command line", variable(workspaceOf(nil, nil, nil)), "JFROG_TOKEN_OIDC_PROVIDER_NAME"},
+	} {
+		if c.got != c.want {
+			t.Errorf("%s: expected %q to be %q", c.name, c.got, c.want)
+		}
+	}
+}
+
+// Each CI is known by something, but for the last, and can be read about.
+func TestSystems(t *testing.T) {
+	t.Parallel()
+	for i, s := range systems {
+		if s.name == "" || s.docs == "" || (len(s.known) == 0) != (i == len(systems)-1) {
+			t.Errorf("expected %q, %q, %q to be %q", s.name, s.docs, s.known, "a name, a section, conditions")
+		}
+		if slices.Contains(s.idTokens, "") || s.runner == s.settings && s.runner {
+			t.Errorf("%s: expected %q, %t, %t to fit", s.name, s.idTokens, s.runner, s.settings)
+		}
+	}
+}

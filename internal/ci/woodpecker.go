@@ -1,0 +1,16 @@
+package ci
+
+// woodpecker sets variables of Drone too, of which DRONE_BUILD_STATUS is
+// always success.
+var woodpecker = system{
+	name: "Woodpecker", docs: "Woodpecker",
+	known: []string{"CI=woodpecker"}, settings: true,
+	facts: facts{
+		repo: "CI_REPO", pipeline: "CI_WORKFLOW_NAME", number: "CI_PIPELINE_NUMBER", job: "CI_STEP_NAME",
+		runID: "CI_PIPELINE_NUMBER", revision: "CI_COMMIT_SHA", branch: "CI_COMMIT_BRANCH", url: "CI_REPO_URL",
+	},
+	// https://github.com/woodpecker-ci/woodpecker/issues/4837
+	noIDToken: always("Woodpecker issues no ID tokens. Use access-token, from a secret."),
+	noSecret: because("Woodpecker gives a secret to pull requests only if the secret allows that event, and to a " +
+		"plugin only if its list of plugins has the image."),
+}
