@@ -66,6 +66,10 @@ type Config struct {
 	// DescriptionSpace stands for each run of whitespace in a description that is stored; it is kept as it is unless set.
 	DescriptionSpace string `json:"description_space"`
 
+	Clock int `json:"clock"` // seconds by which the platform's clock is ahead
+	// Date is the header of that name: "none" for no such header; by the platform's clock unless set.
+	Date string `json:"date"`
+
 	ListCap int `json:"list_cap"` // a list shows no more than so many tokens; JFrog is not known to have a limit
 
 	Sequential bool    `json:"sequential"` // ids count from 00000000-0000-4000-8000-000000000001

@@ -172,7 +172,7 @@ func (p *Platform) create(c *call) answer {
 	t := &token{
 		Token: Token{
 			Kind: "access", User: user, Subject: p.serviceID + "/users/" + user, Scope: scope,
-			Audience: cmp.Or(req.Audience, allAudiences), Description: req.Description, IssuedAt: time.Now(),
+			Audience: cmp.Or(req.Audience, allAudiences), Description: req.Description, IssuedAt: p.now(),
 			Refreshable: req.Refreshable, Parent: bearer.ID,
 			Reference: req.IncludeReference && p.cfg.since("7.38.10"),
 		},
@@ -244,7 +244,7 @@ func (p *Platform) refresh(c *call, req createRequest) answer {
 	if i >= 0 {
 		old = p.tokens[i]
 	}
-	now := time.Now()
+	now := p.now()
 	grace := time.Duration(p.cfg.RefreshGrace) * time.Second
 	bearer, refused := p.authenticate(c)
 	if refused != nil {

@@ -235,7 +235,7 @@ func (p *Platform) issueMapped(provider Provider, m Mapping, claims jwt.MapClaim
 	t := &token{
 		Token: Token{
 			Kind: "access", User: user, Subject: p.serviceID + "/users/" + user, Scope: scope,
-			Audience: cmp.Or(spec.Audience, allAudiences), IssuedAt: time.Now(), Reference: reference,
+			Audience: cmp.Or(spec.Audience, allAudiences), IssuedAt: p.now(), Reference: reference,
 			Refreshable: p.cfg.ExchangeRefreshToken, Provider: provider.Name, Mapping: m.Name,
 		},
 		lifetime: cmp.Or(spec.ExpiresIn, 60), selfRevocable: spec.SelfRevocable,

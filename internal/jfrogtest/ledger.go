@@ -50,7 +50,7 @@ func (t *token) alive(now time.Time) bool { return !t.Revoked && !t.expired(now)
 // Alive lists every token that is neither expired nor revoked, whether the platform stores it or not, except
 // Config.Tokens.
 func (p *Platform) Alive() []Token {
-	now := time.Now()
+	now := p.now()
 	return p.where(func(t *token) bool { return !t.configured && t.alive(now) })
 }
 
@@ -98,7 +98,7 @@ func (p *Platform) issueStored(s StoredToken) {
 	t := &token{
 		Token: Token{
 			Kind: s.Kind, User: s.User, Subject: p.serviceID + "/users/" + s.User, Scope: s.Scope, Audience: s.Audience,
-			Description: s.Description, IssuedAt: time.Now().Add(-time.Duration(s.Age) * time.Second),
+			Description: s.Description, IssuedAt: p.now().Add(-time.Duration(s.Age) * time.Second),
 			Refreshable: s.Refreshable, Reference: s.Kind != "access", Revoked: s.Revoked,
 		},
 		forced: s.ForceRevocable, configured: true,
@@ -107,7 +107,7 @@ func (p *Platform) issueStored(s StoredToken) {
 		t.lifetime = s.Age + s.ExpiresIn
 		if t.lifetime <= 0 { // expired longer ago than it was issued: issue it earlier
 			t.lifetime = p.cfg.DefaultExpiry
-			t.IssuedAt = time.Now().Add(time.Duration(s.ExpiresIn-t.lifetime) * time.Second)
+			t.IssuedAt = p.now().Add(time.Duration(s.ExpiresIn-t.lifetime) * time.Second)
 		}
 	}
 	t.scopes, _ = parseScope(s.Scope)
@@ -175,7 +175,7 @@ func (p *Platform) issue(t *token) {
 // lookup finds the token behind a secret, or says what is wrong with it: "invalid", "expired" or "revoked", the last
 // two together with the token.
 func (p *Platform) lookup(secret string) (*token, string) {
-	now := time.Now()
+	now := p.now()
 	var claims jwt.RegisteredClaims
 	_, err := jwt.NewParser(jwt.WithValidMethods([]string{"RS256"}), jwt.WithoutClaimsValidation()).
 		ParseWithClaims(secret, &claims, func(*jwt.Token) (any, error) { return &platformKey().PublicKey, nil })

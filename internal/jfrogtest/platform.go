@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 )
 
 // Platform is a JFrog Platform as far as tokens go. It is an http.Handler and safe for concurrent use.
@@ -48,8 +49,19 @@ func New(cfg Config, issuer *Issuer, client *http.Client) (*Platform, error) {
 }
 
 func (p *Platform) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch p.cfg.Date {
+	case "":
+		w.Header().Set("Date", p.now().UTC().Format(http.TimeFormat))
+	case "none":
+		w.Header()["Date"] = nil
+	default:
+		w.Header().Set("Date", p.cfg.Date)
+	}
 	p.serve(w, r, platformOp, p.handle)
 }
+
+// now is the time by the platform's own clock.
+func (p *Platform) now() time.Time { return time.Now().Add(time.Duration(p.cfg.Clock) * time.Second) }
 
 const api = "/access/api/v1/"
 

@@ -7,11 +7,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // visible says whether the platform knows the token by its id.
-func visible(t *token) bool { return t.Persisted && t.alive(time.Now()) }
+func (p *Platform) visible(t *token) bool { return t.Persisted && t.alive(p.now()) }
 
 func (p *Platform) find(id string) *token {
 	i := slices.IndexFunc(p.tokens, func(t *token) bool { return t.ID == id })
@@ -57,7 +56,7 @@ func (p *Platform) list(c *call) answer {
 	for _, t := range p.tokens {
 		description, prefix := strings.CutSuffix(query.Get("description"), "*")
 		switch {
-		case !visible(t),
+		case !p.visible(t),
 			!admin && t.User != bearer.User,
 			differs("username", t.User),
 			differs("token_id", t.ID),
@@ -102,7 +101,7 @@ func (p *Platform) get(c *call, id string) answer {
 	}
 	t := p.find(id)
 	switch {
-	case t == nil || !visible(t):
+	case t == nil || !p.visible(t):
 		return p.notFound()
 	case !p.isAdmin(bearer) && t.User != bearer.User:
 		return p.refuse(403, "FORBIDDEN", "Forbidden", "")
@@ -133,7 +132,7 @@ func (p *Platform) revoke(c *call, id string) answer {
 	}
 	self := t == bearer
 	switch {
-	case t == nil, !t.alive(time.Now()):
+	case t == nil, !t.alive(p.now()):
 		return p.gone(p.cfg.DeleteUnknown, nil)
 	case !self && !p.isAdmin(bearer) && t.User != bearer.User:
 		return p.refuse(403, "FORBIDDEN", "Forbidden", "")
