@@ -37,9 +37,20 @@ type listed struct {
 	Expiry      int64  `json:"expiry"`
 }
 
+// MayRefuse reports whether JFrog may refuse to revoke the token. A list does not
+// say whether force_revocable was requested
+// (https://jfrog.com/help/r/jfrog-rest-apis/get-tokens). From six hours on nothing
+// is needed, and under three JFrog would not have stored the token without it, by
+// the thresholds that a platform has unless somebody changed them.
+func (t Listed) MayRefuse() bool {
+	lifetime := t.Expiry.Sub(t.Issued)
+	return !t.Expiry.IsZero() && lifetime >= StoredLifetime && lifetime < RevocableLifetime
+}
+
 // List returns the tokens whose description JFrog matches with the pattern,
-// which may end in '*'; all that the bearer may see if it is "".
-func (c *Client) List(ctx context.Context, bearer secret.String, pattern string) ([]Listed, error) {
+// which may end in '*'; all that the bearer may see if it is "". date is when
+// JFrog responded, by its own clock; zero if it does not say.
+func (c *Client) List(ctx context.Context, bearer secret.String, pattern string) (tokens []Listed, date time.Time, err error) {
 	var response struct {
 		Tokens []listed `json:"tokens"`
 	}
@@ -48,18 +59,38 @@ func (c *Client) List(ctx context.Context, bearer secret.String, pattern string)
 		// JFrog's examples write a space as %20.
 		u.RawQuery = strings.ReplaceAll(url.Values{"description": {pattern}}.Encode(), "+", "%20")
 	}
-	err := c.retry(ctx, OpList, func() error {
-		_, err := c.wire.Do(ctx, wire.Request{Method: http.MethodGet, URL: u, Bearer: bearer, MaxBody: maxList}, &response)
+	err = c.retry(ctx, OpList, func() error {
+		received := http.Header{}
+		_, err := c.wire.Do(ctx, wire.Request{Method: http.MethodGet, URL: u, Bearer: bearer, MaxBody: maxList, Received: received}, &response)
+		date = parseDate(received.Get("Date"))
 		return err
 	})
 	if err != nil {
-		return nil, refused(OpList, err)
+		return nil, time.Time{}, refused(OpList, err)
 	}
-	tokens := make([]Listed, len(response.Tokens))
+	tokens = make([]Listed, len(response.Tokens))
 	for i, t := range response.Tokens {
 		tokens[i] = Listed{ID: t.TokenID, Description: t.Description, Subject: t.Subject, Scope: t.Scope, Issued: epoch(t.IssuedAt), Expiry: epoch(t.Expiry)}
 	}
-	return tokens, nil
+	return tokens, date, nil
+}
+
+// parseDate reads a Date header, in the forms of RFC 9110 and a few near to
+// them; zero if it is none. http.ParseTime is not used: it takes a time zone that
+// it does not know, such as JST, for UTC.
+func parseDate(s string) time.Time {
+	s = strings.TrimSpace(s)
+	if rest, ok := strings.CutSuffix(s, " UTC"); ok {
+		s = rest + " GMT"
+	}
+	for _, layout := range []string{
+		"Mon, 2 Jan 2006 15:04:05 GMT", "Monday, 2-Jan-06 15:04:05 GMT", time.ANSIC, "Mon, 2 Jan 2006 15:04:05 -0700", time.RFC3339,
+	} {
+		if t, err := time.Parse(layout, s); err == nil {
+			return t.UTC()
+		}
+	}
+	return time.Time{}
 }
 
 func epoch(s int64) time.Time {
@@ -100,7 +131,7 @@ func (c *Client) Marked(ctx context.Context, bearer secret.String, description, 
 	if word != "" {
 		word += "*"
 	}
-	tokens, err := c.List(ctx, bearer, word)
+	tokens, _, err := c.List(ctx, bearer, word)
 	return slices.DeleteFunc(tokens, func(t Listed) bool { return t.ID == "" || !strings.Contains(t.Description, marker) }), err
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ephemeral-ci/jfrog-token/internal/jfrogtest"
 	"github.com/ephemeral-ci/jfrog-token/internal/secret"
+	"github.com/ephemeral-ci/jfrog-token/internal/wire"
 )
 
 func TestList(t *testing.T) {
@@ -31,7 +32,7 @@ func TestList(t *testing.T) {
 			got = r.Method + " " + r.RequestURI + " " + r.Header.Get("Authorization")
 			_, _ = io.WriteString(w, c.body)
 		})
-		list, err := once(u).List(t.Context(), secret.New("b"), c.pattern)
+		list, _, err := once(u).List(t.Context(), secret.New("b"), c.pattern)
 		if err != nil || !slices.Equal(list, c.want) || list == nil {
 			t.Errorf("%q: expected %v, %v to be %v", c.pattern, list, err, c.want)
 		}
@@ -122,5 +123,90 @@ func TestMarkedWithoutAnID(t *testing.T) {
 	})
 	if got, err := once(u).Marked(t.Context(), secret.New("b"), "x "+marker, marker); err != nil || len(got) != 1 || got[0].ID != "a" {
 		t.Errorf("expected %v, %v to be %q alone", got, err, "a")
+	}
+}
+
+// The age of a token is by JFrog's clock, which only the response tells.
+func TestListReturnsTheDate(t *testing.T) {
+	t.Parallel()
+	for header, want := range map[string]time.Time{
+		"Tue, 24 Nov 2026 13:08:04 GMT": time.Date(2026, 11, 24, 13, 8, 4, 0, time.UTC),
+		"yesterday":                     {},
+		"":                              {},
+	} {
+		calls := 0
+		u := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			if calls++; calls == 1 { // what an attempt that failed said does not count
+				w.Header().Set("Date", "Tue, 24 Nov 2099 13:08:04 GMT")
+				w.WriteHeader(http.StatusServiceUnavailable)
+				return
+			}
+			w.Header()["Date"] = nil
+			if header != "" {
+				w.Header().Set("Date", header)
+			}
+			_, _ = io.WriteString(w, `{"tokens":[]}`)
+		})
+		c := New(wire.New(wire.Options{}), u, wire.Policy{MaxAttempts: 2})
+		if _, got, err := c.List(t.Context(), secret.New("b"), ""); err != nil || !got.Equal(want) {
+			t.Errorf("%q: expected %v, %v to be %v", header, got, err, want)
+		}
+	}
+}
+
+func TestParseDate(t *testing.T) {
+	t.Parallel()
+	want := time.Date(2026, 11, 4, 13, 8, 4, 0, time.UTC)
+	for _, s := range []string{
+		"Wed, 04 Nov 2026 13:08:04 GMT", "Wed, 4 Nov 2026 13:08:04 GMT", " wed, 04 nov 2026 13:08:04 GMT ",
+		"Wed, 04 Nov 2026 13:08:04 UTC", "Wed, 04 Nov 2026 13:08:04 +0000", "Wed, 04 Nov 2026 22:08:04 +0900",
+		"Wednesday, 04-Nov-26 13:08:04 GMT", "Wed Nov  4 13:08:04 2026", "2026-11-04T13:08:04Z", "2026-11-04T14:08:04+01:00",
+	} {
+		if got := parseDate(s); got != want {
+			t.Errorf("%q: expected %v to be %v", s, got, want)
+		}
+	}
+	for _, s := range []string{
+		"", "0", "1793797684", "Wed, 04 Nov 2026 13:08:04", "Wed, 04 Nov 2026 13:08:04 JST", "Wed, 04 Nov 2026 13:08:04 CET",
+		"Wednesday, 04-Nov-26 13:08:04 JST", "Wed, 31 Feb 2026 13:08:04 GMT", "04/11/2026 13:08", "Wed, 04 Nov 2026 13:08:04 GMT, x",
+	} {
+		if got := parseDate(s); !got.IsZero() {
+			t.Errorf("%q: expected %v to be zero", s, got)
+		}
+	}
+}
+
+// What was read is the same time wherever this runs, and reads the same again.
+func FuzzParseDate(f *testing.F) {
+	for _, s := range []string{"Wed, 04 Nov 2026 13:08:04 GMT", "Wed, 04 Nov 2026 13:08:04 +0900", "Wed Nov  4 13:08:04 2026", "2026-11-04T14:08:04.5+01:00", "Wed, 04 Nov 2026 13:08:04 JST"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		got := parseDate(s)
+		if got.Location() != time.UTC {
+			t.Errorf("%q: expected %v to be in UTC", s, got)
+		}
+		if y := got.Year(); y < 0 || y > 9999 || got.IsZero() {
+			return
+		}
+		if again := parseDate(got.Format(http.TimeFormat)); !again.Equal(got.Truncate(time.Second)) {
+			t.Errorf("%q: expected %v to be %v", s, again, got)
+		}
+	})
+}
+
+func TestMayRefuse(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	for lifetime, want := range map[time.Duration]bool{
+		0: false, time.Minute: false, 3*time.Hour - time.Second: false, 3 * time.Hour: true, 6*time.Hour - time.Second: true, 6 * time.Hour: false,
+	} {
+		l := Listed{Issued: now}
+		if lifetime > 0 {
+			l.Expiry = now.Add(lifetime)
+		}
+		if got := l.MayRefuse(); got != want {
+			t.Errorf("%s: expected %t to be %t", lifetime, got, want)
+		}
 	}
 }

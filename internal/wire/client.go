@@ -191,6 +191,8 @@ type Request struct {
 	// Scheme of Authorization; "" is Bearer.
 	Scheme string
 	Header http.Header // further fields
+	// Received is filled with the header fields of a response, if it is not nil.
+	Received http.Header
 	// MaxBody bounds the response, in bytes; 0 is 256 KiB.
 	MaxBody int
 	// Mints marks a request that makes something which has to be undone: it
@@ -250,6 +252,9 @@ func (c *Client) Do(ctx context.Context, r Request, response any) (status int, e
 	}
 	defer res.Body.Close()
 	fail.Status = res.StatusCode
+	if r.Received != nil {
+		maps.Copy(r.Received, res.Header)
+	}
 	text, err := io.ReadAll(res.Body)
 	if err != nil {
 		fail.Broken(ctx, err)
