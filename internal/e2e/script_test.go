@@ -236,7 +236,7 @@ func (s *scenario) finish(ts *testscript.TestScript, neg bool, res *runnertest.R
 	ts.Check(leak(res, s.secrets(), maskCommand(s.Runner.Env)))
 	fmt.Fprint(ts.Stdout(), res.Log)
 	s.write(ts, "log", res.Log)
-	s.write(ts, "stdout", res.Stdout)
+	s.write(ts, "results", res.Stdout)
 	s.write(ts, "summary", res.Summary)
 	s.write(ts, "outputs", renderOutputs(s.Step.Outputs))
 	s.write(ts, "requests", renderRequests(s.Site))
