@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"text/tabwriter"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/ephemeral-ci/jfrog-token/internal/secret"
 )
@@ -13,7 +15,7 @@ import (
 func (r *run) list(ctx context.Context) error { return r.withBearer(ctx, "list", (*job).list) }
 
 func (j *job) list(bearer secret.String) error {
-	tokens, err := j.jfrog.List(j.time.Work, bearer, pattern(j.cfg.DescriptionPrefix))
+	tokens, _, err := j.jfrog.List(j.time.Work, bearer, pattern(j.cfg.DescriptionPrefix))
 	if err != nil {
 		return err
 	}
@@ -21,7 +23,7 @@ func (j *job) list(bearer secret.String) error {
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "Description\tSubject\tToken ID\tIssued\tExpiry\tScope")
 	for _, t := range tokens {
-		if strings.HasPrefix(t.Description, j.cfg.DescriptionPrefix) { // an older platform may ignore the filter
+		if hasPrefix(t.Description, j.cfg.DescriptionPrefix) { // an older platform may ignore the filter
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", cell(t.Description), cell(t.Subject), cell(t.ID), date(t.Issued), date(t.Expiry), cell(t.Scope))
 		}
 	}
@@ -30,6 +32,16 @@ func (j *job) list(bearer secret.String) error {
 		j.ci.Result(strings.TrimRight(line, " \n"))
 	}
 	return nil
+}
+
+// hasPrefix reports whether a description begins with the prefix and then ends,
+// or goes on with whitespace: "GitHub acme/app" is not the beginning of "GitHub
+// acme/app-legacy", which is another repository.
+func hasPrefix(description, prefix string) bool {
+	rest, ok := strings.CutPrefix(description, prefix)
+	last, _ := utf8.DecodeLastRuneInString(prefix)
+	next, _ := utf8.DecodeRuneInString(rest)
+	return ok && (prefix == "" || rest == "" || unicode.IsSpace(last) || unicode.IsSpace(next))
 }
 
 // pattern is JFrog's for a prefix.

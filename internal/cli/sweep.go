@@ -2,16 +2,27 @@ package cli
 
 import (
 	"context"
-	"strings"
+	"errors"
 	"time"
 
 	"github.com/ephemeral-ci/jfrog-token/internal/jfrog"
 	"github.com/ephemeral-ci/jfrog-token/internal/jwt"
+	"github.com/ephemeral-ci/jfrog-token/internal/lease"
 	"github.com/ephemeral-ci/jfrog-token/internal/secret"
 )
 
 // sweep revokes the tokens that canceled jobs left behind.
 func (r *run) sweep(ctx context.Context) error { return r.withBearer(ctx, "sweep", (*job).revokeOld) }
+
+// sweep is one run of that command.
+type sweep struct {
+	*job
+	bearer secret.String
+	seen   map[string]bool // by id; the credential itself is in it from the start
+	now    time.Time       // by JFrog's own clock
+	count  map[jfrog.Outcome]int
+	doubts int // in a dry run: tokens that JFrog may refuse to revoke
+}
 
 // revokeOld revokes what the inputs describe, but for the credential itself.
 // JFrog is not known to return less than all, nor to take a page; should a
@@ -21,38 +32,76 @@ func (j *job) revokeOld(bearer secret.String) error {
 	if err != nil {
 		return err
 	}
-	before := time.Now().Add(-j.cfg.OlderThan)
-	seen, count := map[string]bool{own: true}, map[jfrog.Outcome]int{}
-	for again := true; again; {
-		tokens, err := j.jfrog.List(j.time.Work, bearer, pattern(j.cfg.DescriptionPrefix))
-		if err != nil {
-			return err
-		}
-		again = false
-		for _, t := range tokens {
-			// An older platform may ignore the filter.
-			if seen[t.ID] || t.ID == "" || !strings.HasPrefix(t.Description, j.cfg.DescriptionPrefix) || t.Issued.IsZero() || !t.Issued.Before(before) {
-				continue
-			}
-			seen[t.ID] = true
-			if j.cfg.DryRun {
-				j.saySwept(t, "would be revoked")
-				count[jfrog.WasRevoked]++
-				continue
-			}
-			outcome, err := j.jfrog.Revoke(j.time.Work, bearer, jfrog.Target{ID: t.ID, Revocable: true})
-			count[outcome]++
-			again = again || outcome == jfrog.WasRevoked || outcome == jfrog.AlreadyGone
-			if j.sayNamed(t, outcome, err); j.time.Work.Err() != nil {
-				again = false
-				break
-			}
-		}
+	s := &sweep{job: j, bearer: bearer, seen: map[string]bool{own: true}, count: map[jfrog.Outcome]int{}}
+	for again := true; again && err == nil; {
+		again, err = s.round()
 	}
-	if j.saySweep(count); count[jfrog.FailedRevoke] > 0 {
-		return errLeft
+	if !s.now.IsZero() {
+		s.saySweep()
 	}
-	return nil
+	if err == nil && s.count[jfrog.FailedRevoke] > 0 {
+		err = errLeft
+	}
+	return err
+}
+
+var (
+	// errNoDate: the local clock cannot stand in for JFrog's. Where the two are
+	// hours apart, the token of a running job would look old.
+	errNoDate = errors.New("list tokens: response has no usable Date, so that no token's age is known by JFrog's own clock; nothing was revoked")
+	// errTimeout is not what is said after a signal.
+	errTimeout = errors.New("not every token was revoked: timeout exceeded")
+)
+
+// round lists the tokens and revokes the old ones. It reports whether another
+// round may find more.
+func (s *sweep) round() (again bool, err error) {
+	if s.time.Work.Err() != nil {
+		return false, errTimeout
+	}
+	tokens, date, err := s.jfrog.List(s.time.Work, s.bearer, pattern(s.cfg.DescriptionPrefix))
+	switch {
+	case err != nil:
+		return false, err
+	case s.now.IsZero() && date.IsZero():
+		return false, errNoDate
+	case s.now.IsZero():
+		s.now = date
+	}
+	for _, t := range tokens {
+		if s.seen[t.ID] || !orphaned(t, s.cfg.DescriptionPrefix, s.cfg.OlderThan, s.now) {
+			continue
+		}
+		s.seen[t.ID] = true
+		if s.time.Work.Err() != nil {
+			return false, errTimeout
+		}
+		if s.cfg.DryRun {
+			if s.sayWouldRevoke(t); t.MayRefuse() {
+				s.doubts++
+			} else {
+				s.count[jfrog.WasRevoked]++
+			}
+			continue
+		}
+		outcome, err := s.jfrog.Revoke(s.time.Work, s.bearer, jfrog.Target{ID: t.ID, Revocable: true})
+		if s.sayNamed(t, outcome, err); s.interrupted() {
+			return false, errTimeout
+		}
+		s.count[outcome]++
+		again = again || outcome == jfrog.WasRevoked || outcome == jfrog.AlreadyGone
+	}
+	return again, nil
+}
+
+// orphaned reports whether sweep takes a token: it is one of ours, has the
+// prefix, lives, and was issued longer than age ago. Both times are whole
+// seconds that were cut off, so that a token may be younger by a second than
+// their difference.
+func orphaned(t jfrog.Listed, prefix string, age time.Duration, now time.Time) bool {
+	return t.ID != "" && lease.MarkerIn(t.Description) != "" && hasPrefix(t.Description, prefix) &&
+		(t.Expiry.IsZero() || t.Expiry.After(now)) &&
+		!t.Issued.IsZero() && !t.Issued.After(now.Add(-age-time.Second))
 }
 
 // ownID is the id of the credential itself, which sweep must spare.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -191,19 +192,37 @@ func (j *job) saySwept(t jfrog.Listed, what string) {
 
 func (j *job) sayNamed(t jfrog.Listed, outcome jfrog.Outcome, err error) {
 	what := string(outcome)
-	if err != nil {
+	switch {
+	case err != nil && j.interrupted():
+		what = "outcome unknown: " + context.Cause(j.time.Work).Error()
+	case err != nil:
 		what += ": " + cause(err)
 	}
 	j.saySwept(t, what)
 }
 
-func (j *job) saySweep(count map[jfrog.Outcome]int) {
-	if j.cfg.DryRun {
-		j.ci.Info(fmt.Sprintf("sweep, dry run: %s would be revoked", plural(count[jfrog.WasRevoked], "token", "tokens")))
+// sayWouldRevoke says of a dry run what the real one would do.
+func (j *job) sayWouldRevoke(t jfrog.Listed) {
+	what := "would be revoked"
+	if t.MayRefuse() {
+		what += " if it was made with force-revocable; it lives for " + span(t.Expiry.Sub(t.Issued))
+	}
+	j.saySwept(t, what)
+}
+
+func (s *sweep) saySweep() {
+	n := s.count
+	revoked := plural(n[jfrog.WasRevoked], "token", "tokens")
+	if s.cfg.DryRun {
+		doubts := ""
+		if s.doubts > 0 {
+			doubts = fmt.Sprintf(", and %d more if made with force-revocable", s.doubts)
+		}
+		s.ci.Info(fmt.Sprintf("sweep, dry run: %s would be revoked", revoked) + doubts)
 		return
 	}
-	j.ci.Info(fmt.Sprintf("sweep: %s revoked, %d already gone, %d not revocable, %d failed",
-		plural(count[jfrog.WasRevoked], "token", "tokens"), count[jfrog.AlreadyGone]+count[jfrog.HasExpired], count[jfrog.CannotRevoke], count[jfrog.FailedRevoke]))
+	s.ci.Info(fmt.Sprintf("sweep: %s revoked, %d already gone, %d not revocable, %d failed",
+		revoked, n[jfrog.AlreadyGone], n[jfrog.CannotRevoke], n[jfrog.FailedRevoke]))
 }
 
 // cell cuts a value from outside for a table.

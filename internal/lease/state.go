@@ -96,6 +96,12 @@ var ErrState = errors.New("read state: not saved by jfrog-token")
 // it may have none.
 var form = regexp.MustCompile(`^(jt-[A-Z2-7]{16})?$`)
 
+var markerAtEnd = regexp.MustCompile(`\[jt-[A-Z2-7]{16}\]$`)
+
+// MarkerIn returns the marker at the end of a token's description, "" if no
+// mint made that token.
+func MarkerIn(description string) string { return markerAtEnd.FindString(description) }
+
 // Decode reads a state. The error is ErrState: the decoder's own may quote it.
 func Decode(text []byte) (State, error) {
 	var s State

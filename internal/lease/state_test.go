@@ -220,3 +220,31 @@ func TestStateFitsIntoOneVariable(t *testing.T) {
 		t.Errorf("expected %d bytes to be below %d", n, 32<<10)
 	}
 }
+
+// sweep revokes by this alone: what is near to a marker is none.
+func TestMarkerIn(t *testing.T) {
+	t.Parallel()
+	const marker = "[jt-ABCDEFGHIJKLMN27]"
+	for description, want := range map[string]string{
+		"GitHub acme/app " + marker:                        marker,
+		marker:                                             marker,
+		"GitHub [jt-AAAAAAAAAAAAAAAA] " + marker:           marker,
+		"":                                                 "",
+		"GitHub acme/app " + marker + " ":                  "",
+		"GitHub acme/app " + marker + "\n":                 "",
+		"GitHub acme/app jt-ABCDEFGHIJKLMN27":              "",
+		"GitHub acme/app [jt-ABCDEFGHIJKLMN2]":             "",
+		"GitHub acme/app [jt-ABCDEFGHIJKLMN277]":           "",
+		"GitHub acme/app [jt-ABCDEFGHIJKLMN18]":            "",
+		"GitHub acme/app [jt-abcdefghijklmn27]":            "",
+		"GitHub acme/app " + marker + " kept by an admin":  "",
+		"GitHub acme/app [jt-ABCDEFGHIJKLMN27] jt-ABCD...": "",
+	} {
+		if got := MarkerIn(description); got != want {
+			t.Errorf("%q: expected %q to be %q", description, got, want)
+		}
+	}
+	if got := (&Lease{state: State{Marker: "jt-ABCDEFGHIJKLMN27"}}).Marker(); MarkerIn("x "+got) != got {
+		t.Errorf("expected %q to be found", got)
+	}
+}
