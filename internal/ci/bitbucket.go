@@ -9,6 +9,7 @@ var bitbucket = system{
 		branch: "BITBUCKET_BRANCH", url: "BITBUCKET_GIT_HTTP_ORIGIN",
 	},
 	idTokens:  []string{"BITBUCKET_STEP_OIDC_TOKEN"},
+	identity:  []string{"workspaceUuid", "repositoryUuid"},
 	noIDToken: always("In Bitbucket a step has BITBUCKET_STEP_OIDC_TOKEN if it says oidc: true."),
 	noSecret:  because("In Bitbucket the variables of a deployment exist only in a step that names it under deployment."),
 }

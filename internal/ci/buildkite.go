@@ -18,6 +18,7 @@ var buildkite = system{
 		branch: "BUILDKITE_BRANCH", url: "BUILDKITE_REPO",
 	},
 	endpoint:  buildkiteEndpoint,
+	identity:  []string{"organization_slug", "pipeline_slug"},
 	noIDToken: always("Buildkite's agent gives these to a job's own process. In a container, pass them on."),
 	noSecret: because("Buildkite replaces $NAME when a pipeline is uploaded, not when the job runs: set the " +
 		"variable in an environment hook, or as a secret of the job."),

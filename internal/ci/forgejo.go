@@ -6,6 +6,7 @@ var forgejo = system{
 	name: "Forgejo", docs: "Forgejo Actions",
 	known: []string{"GITHUB_ACTIONS=true", "FORGEJO_ACTIONS=true"}, runner: true, oneLine: true, debug: runnerDebug,
 	facts: runnerFacts, endpoint: runnerEndpoint,
+	identity: []string{"repository", "repository_id", "repository_owner_id"},
 	noIDToken: func(getenv lookup) []string {
 		if fromFork(getenv) {
 			return []string{forkAdvice("Forgejo", "no ID token"), "  " + forkCondition}

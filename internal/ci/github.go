@@ -11,6 +11,7 @@ var gitHub = system{
 	name: "GitHub", docs: "README.md",
 	known: []string{"GITHUB_ACTIONS=true"}, runner: true, debug: runnerDebug,
 	facts: runnerFacts, endpoint: runnerEndpoint,
+	identity: []string{"repository", "repository_id", "repository_owner_id"},
 	noIDToken: func(getenv lookup) []string {
 		switch {
 		case fromDependabot(getenv):

@@ -8,6 +8,9 @@ var gitLab = system{
 		jobID: "CI_JOB_ID", runID: "CI_PIPELINE_ID", revision: "CI_COMMIT_SHA", branch: "CI_COMMIT_REF_NAME",
 		url: "CI_PROJECT_URL",
 	},
+	// For a fork's merge request they name the fork:
+	// https://gitlab.com/gitlab-org/gitlab/-/issues/563038
+	identity: []string{"project_path", "project_id", "namespace_id"},
 	// The user names the variable: https://docs.gitlab.com/ci/secrets/id_token_authentication/
 	noIDToken: always("In GitLab a job declares it: id_tokens, with JFROG_TOKEN_ID_TOKEN as its name and the " +
 		"integration's audience as aud."),

@@ -50,6 +50,9 @@ type Platform interface {
 	store
 	// Outputs hands values to the next steps, all or none.
 	Outputs([]Output) error
+	// Usage says, once Outputs has handed values on, how a later step gets them.
+	// lost says that none can.
+	Usage() (line string, lost bool)
 	// Retract takes back what Outputs handed on, after a failure.
 	Retract() error
 	// Clear removes the files that a mint left, but for states.
@@ -64,6 +67,9 @@ type Platform interface {
 	// IDTokens returns where ID tokens come from: the one that was given, a
 	// variable of the CI, its endpoint.
 	IDTokens(given secret.String, audience string, c *wire.Client, p wire.Policy) (*Source, error)
+	// Identity are the claims by which an identity mapping knows the repository;
+	// none if only sub does.
+	Identity() []string
 	// IDTokenAdvice says what to do if no ID token can be had, a sentence or a
 	// line of a snippet each; none if nothing is known.
 	IDTokenAdvice() []string

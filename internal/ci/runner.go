@@ -249,3 +249,15 @@ func runnerEndpoint(getenv lookup, audience string) (*service, error) {
 		Method: http.MethodGet, URL: u, Bearer: secret.New(getenv(tokenVariable)),
 	}}, nil
 }
+
+// Usage implements Platform. A step without an id has outputs that nobody can
+// name. GitHub's runner calls it __run or the like, act and its kin by a number;
+// within a composite action, the id follows that of the outer step.
+func (r *runner) Usage() (line string, lost bool) {
+	id := r.getenv("GITHUB_ACTION")
+	id = id[strings.LastIndexByte(id, '.')+1:]
+	if id == "" || strings.HasPrefix(id, "__") || strings.Trim(id, "0123456789") == "" {
+		return "this step has no id, so no later step can read its outputs; add one, such as id: jfrog", true
+	}
+	return "later steps read the token as ${{ steps." + id + ".outputs.token }}, its user as ${{ steps." + id + ".outputs.username }}", false
+}

@@ -42,6 +42,9 @@ type system struct {
 	// idTokens are the variables in which it hands out an ID token, the best
 	// first. Each has an audience that was fixed where it was configured.
 	idTokens []string
+	// identity are the claims of its ID tokens by which an identity mapping knows
+	// the repository, and nobody else's; none if only sub does.
+	identity []string
 	// endpoint is where it issues ID tokens, if it does.
 	endpoint func(getenv lookup, audience string) (*service, error)
 
@@ -137,6 +140,9 @@ func (v variant) Description() string {
 	}
 	return sanitize(strings.Join(words, " "))
 }
+
+// Identity implements Platform.
+func (v variant) Identity() []string { return v.identity }
 
 // IDTokenAdvice implements Platform.
 func (v variant) IDTokenAdvice() []string {

@@ -220,3 +220,16 @@ func (w *workspace) Clear(keepEnv bool) error {
 
 // Summary implements Platform: there is none.
 func (w *workspace) Summary(string) error { return nil }
+
+// Usage implements Platform. What a shell traces stands in the log, and Jenkins
+// traces every one: https://github.com/jenkinsci/durable-task-plugin
+func (w *workspace) Usage() (line string, lost bool) {
+	path := w.envFile
+	if !filepath.IsAbs(path) {
+		path = "./" + filepath.ToSlash(path) // without a slash, a shell looks for it in PATH
+	}
+	if q, err := quote(path); err == nil {
+		path = q
+	}
+	return "later commands read the token from " + path + ": set +x; set -a; . " + path + "; set +a. In the end: jfrog-token revoke", false
+}

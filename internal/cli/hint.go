@@ -8,15 +8,38 @@ import (
 	"time"
 
 	"github.com/ephemeral-ci/jfrog-token/internal/ci"
+	"github.com/ephemeral-ci/jfrog-token/internal/config"
 	"github.com/ephemeral-ci/jfrog-token/internal/jfrog"
 	"github.com/ephemeral-ci/jfrog-token/internal/jwt"
 	"github.com/ephemeral-ci/jfrog-token/internal/wire"
 )
 
+// hint says what to do about a failure: in lines, each a sentence or a line of
+// a snippet to paste, and under a heading of docs/troubleshooting.md.
+type hint struct {
+	topic string // the heading's anchor
+	lines []string
+}
+
+// help is where the headings are.
+const help = "https://github.com/ephemeral-ci/jfrog-token/blob/main/docs/troubleshooting.md#"
+
+// all returns the lines and where more is said; none for the zero hint.
+func (h hint) all() []string {
+	if h.topic == "" {
+		return h.lines
+	}
+	return append(h.lines, "See "+help+h.topic)
+}
+
+func say(topic, format string, args ...any) hint {
+	return hint{topic, []string{fmt.Sprintf(format, args...)}}
+}
+
 // explained is an error with what to do about it.
 type explained struct {
 	error
-	hint []string
+	hint hint
 }
 
 func (e *explained) Unwrap() error { return e.error }
@@ -28,136 +51,198 @@ func (j *job) explain(err error) error {
 	return &explained{err, j.hint(err, j)}
 }
 
-// hint says what to do, a sentence or a snippet to paste a line. j is nil
-// outside of a job.
-func (r *run) hint(err error, j *job) []string {
+// hint returns what to do about a failure. j is nil outside of a job.
+func (r *run) hint(err error, j *job) hint {
 	var missing *ci.MissingError
 	var e *wire.Error
 	var refusal *jfrog.Error
 	switch {
 	case errors.As(err, &missing), errors.Is(err, ci.ErrNone):
-		return r.ci.IDTokenAdvice()
+		return hint{"no-id-token", r.ci.IDTokenAdvice()}
+	case errors.Is(err, ci.ErrAudience):
+		return say("no-id-token", "Set %s to the audience that the integration has in JFrog.", r.ci.Variable("oidc-audience"))
 	case errors.Is(err, ci.ErrExpiring):
-		return []string{"Have the CI issue the ID token right before this step."}
+		return say("the-id-token-has-expired", "Have the CI issue the ID token right before this step.")
 	case !errors.As(err, &e):
-		return nil
+		return hint{}
 	}
 	isJFrog := errors.As(err, &refusal)
-	if h := hintNetwork(e, isJFrog); h != nil && jfrog.KindOf(err) != jfrog.NoKeys {
-		return h
+	if jfrog.KindOf(err) == jfrog.Other || e.HTML || e.Location != "" {
+		if h := r.hintNetwork(e, isJFrog); h.topic != "" {
+			return h
+		}
 	}
 	switch {
 	case !isJFrog:
-		return []string{"The CI refused to issue an ID token. Is the audience one that it allows? Is the job still running?"}
+		return say("the-ci-refuses-an-id-token", "The CI refused to issue an ID token. Does it allow the audience? Is the job still running?")
 	case j == nil:
-		return nil
+		return hint{}
 	}
 	return j.hintRefusal(refusal)
 }
 
+// hintInputs is for inputs that are wrong.
+func (r *run) hintInputs(e *config.Error) hint {
+	switch {
+	case e.APIKey:
+		return say("an-api-key", "JFrog's API keys reached their end of life. In JFrog, generate an identity token in your user profile, and store that one.")
+	case e.NoCredential:
+		lines := []string{fmt.Sprintf("A secret that does not exist is empty in most CIs. If %s is set from one, is the secret there, and may this job read it?", r.ci.Variable("access-token"))}
+		if s := r.ci.SecretAdvice(); s != "" {
+			lines = append(lines, s)
+		}
+		return hint{"an-empty-secret", lines}
+	}
+	return hint{topic: "a-wrong-input"}
+}
+
 // hintNetwork is for failures that have nothing to do with the credential.
-func hintNetwork(e *wire.Error, isJFrog bool) []string {
-	var proxy *wire.ProxyError
+func (r *run) hintNetwork(e *wire.Error, isJFrog bool) hint {
+	url := r.ci.Variable("url")
 	switch {
 	case wire.IsCertificate(e.Err):
-		return []string{"The certificate is not trusted. If a company's own authority signed it, set ca-cert to that authority's certificate; if the name or the time is wrong, check url and this machine's clock."}
+		return say("a-certificate-that-is-not-trusted", "If a company's own authority signed the certificate, set %s to that authority's certificate. If the name or the time is wrong, check %s and this machine's clock.", r.ci.Variable("ca-cert"), url)
+	case wire.IsPlain(e.Err):
+		return say("a-port-that-speaks-no-tls", "The port does not speak TLS. Correct the port in %s, or reach the platform where it serves https.", url)
 	case wire.IsAlert(e.Err):
-		return []string{"The two sides agree on no version of TLS: this program speaks TLS 1.2 and 1.3, and has no client certificate to show."}
-	case errors.As(e.Err, &proxy) || wire.IsProxy(e.Err):
-		return []string{"The proxy of HTTPS_PROXY or HTTP_PROXY cannot be reached or refuses. Correct the variable, or name the host in NO_PROXY."}
+		return say("no-version-of-tls-in-common", "The two sides agree on no version of TLS: jfrog-token speaks TLS 1.2 and 1.3, and has no client certificate to show.")
+	case wire.IsProxy(e.Err):
+		return say("the-proxy", "The proxy that HTTPS_PROXY names cannot be reached, or refuses. Correct the variable, or name %s in NO_PROXY.", e.Host)
 	case wire.IsUnresolved(e.Err):
-		return []string{fmt.Sprintf("No such host: %s. Check url, and whether this machine can resolve that name.", e.Host)}
+		return say("a-host-that-does-not-resolve", "No such host: %s. Check %s, and whether this machine can resolve the name.", e.Host, url)
 	case e.HTML:
-		return []string{"Got an HTML page instead of JSON. Is url the platform's own, such as https://acme.jfrog.io, with no gateway or sign-in page before it?"}
+		return say("an-html-page-instead-of-json", "Something other than JFrog Access answered. Is %s the platform's own, such as https://acme.jfrog.io, with no gateway or sign-in page before it?", url)
 	case e.Location != "":
-		return []string{"Redirects are not followed, as the credential would go along. Set url to where the platform really is."}
+		return say("a-sign-in-page-before-jfrog", "Redirects are not followed, as the credential would go along. If a sign-in page stands before JFrog, let requests to /access/api pass it; if the platform moved, set %s to where it is.", url)
 	case e.Status == http.StatusTooManyRequests:
-		return []string{"Rate limited. Run the job again later, or raise timeout."}
+		return say("rate-limited", "JFrog limits the rate of requests. Run the job again later, or raise %s.", r.ci.Variable("timeout"))
+	case e.Err != nil && e.Status != 0 && isJFrog:
+		return say("an-unexpected-response", "The response at %s is not from JFrog Access, or not whole. Is it the platform's own URL?", url)
 	case e.Status == 0 || e.Status >= 500 || e.Status == http.StatusRequestTimeout || e.Status == http.StatusTooEarly:
-		return []string{"The trouble is on the way or at the other end, not with the inputs. Run the job again; if it lasts, look at the platform's status and at the network between."}
-	case e.Err != nil && isJFrog:
-		return []string{"The response at url is not from JFrog Access, or not whole. Is url the platform's own, without the path of a repository?"}
+		return say("the-other-side-does-not-respond", "The trouble is on the way or at the other end, not with the inputs. Run the job again; if it lasts, check the platform's status and the network between.")
 	}
-	return nil
+	return hint{}
 }
 
 // hintRefusal is for what JFrog itself refused.
-func (j *job) hintRefusal(r *jfrog.Error) []string {
-	credential := "access-token"
-	if j.cfg.OIDC() {
-		credential = "the exchanged token"
-	}
-	one := func(format string, args ...any) []string { return []string{fmt.Sprintf(format, args...)} }
+func (j *job) hintRefusal(r *jfrog.Error) hint {
+	v := j.ci.Variable
 	switch r.Kind {
 	case jfrog.WrongAudience:
-		return one("The ID token's audience is %s. Set oidc-audience to the one that the integration has in JFrog, or set that one to this.", strings.Join(j.ids.Claims().Strings("aud"), ", "))
+		return say("the-audience-of-the-id-token-is-refused", "The ID token's audience is %s. Set %s to the audience that the integration has in JFrog, or set that one to this.", strings.Join(j.ids.Claims().Strings("aud"), ", "), v("oidc-audience"))
 	case jfrog.NoKeys:
-		return one("JFrog could not read the keys of the issuer %s. The integration's provider URL must be exactly that, without a slash at its end, and JFrog must be able to reach it.", j.ids.Claims().String("iss"))
+		return say("the-keys-of-the-issuer-cannot-be-read", "JFrog could not read the keys of the issuer %s. The integration's provider URL must be exactly that, without a slash at its end, and JFrog must be able to reach it.", j.ids.Claims().String("iss"))
+	case jfrog.IDTokenExpired:
+		return j.hintIDTokenExpired()
+	case jfrog.BadSignature:
+		return say("the-signature-of-the-id-token-is-refused", "JFrog did not accept the ID token's signature. The integration's provider URL must be the issuer of the ID token, %s.", j.ids.Claims().String("iss"))
+	case jfrog.NoLicense:
+		return say("no-license-for-oidc", "OIDC needs an Enterprise X or Enterprise+ license of JFrog. Without one, use %s.", v("access-token"))
 	case jfrog.NoMapping:
-		return one("The integration %s has no identity mapping of that name. Correct identity-mapping-name, or leave it out: JFrog then takes the first mapping that matches.", j.cfg.ProviderName)
+		return say("an-unknown-identity-mapping", "The integration %s has no identity mapping of that name. Correct %s, or leave it out: JFrog then takes the first mapping that matches.", j.cfg.ProviderName, v("identity-mapping-name"))
 	case jfrog.NoProvider:
-		return one("JFrog has no OIDC integration named %s. Compare with Administration, General Management, Manage Integrations; upper and lower case differ.", j.cfg.ProviderName)
+		return say("an-unknown-oidc-integration", "JFrog has no OIDC integration named %s. Compare %s with Administration, General Management, Manage Integrations; upper and lower case differ.", j.cfg.ProviderName, v("oidc-provider-name"))
 	case jfrog.NoMatch:
 		return j.hintNoMatch()
 	case jfrog.NoUser:
-		return one("The identity mapping names no user, and JFrog creates a token for a user only. Set the user name in the mapping, or username.")
+		return say("an-identity-mapping-without-a-user", "The identity mapping names no user, and JFrog creates a token only for a user. Set the user name in the mapping, or %s.", v("username"))
+	case jfrog.NoGroup:
+		return say("a-group-that-does-not-exist", "JFrog does not create a token for these groups: %s. Compare %s with the groups in JFrog, upper and lower case included; without administrator rights, only groups of the user can be requested.", j.requested(), v("groups"))
 	case jfrog.NoEndpoint:
 		if r.Op == jfrog.OpExchange {
-			return one("The platform does not know the endpoint: OIDC takes JFrog 7.77.3 or later (7.73.1 in the cloud) with an Enterprise license. Without, use access-token.")
+			return say("a-platform-without-the-endpoint", "The platform does not know the endpoint. OIDC needs JFrog Artifactory 7.77.3 or later (7.73.1 in the cloud) with an Enterprise license. Without it, use %s.", v("access-token"))
 		}
-		return one("The platform does not know the endpoint: creating tokens takes JFrog Artifactory 7.21.1 or later, and url must be the platform's own.")
-	case jfrog.Expired:
-		return one("JFrog says that %s has expired. Make a new one, and store it where access-token reads it.", credential)
-	case jfrog.Forbidden, jfrog.Unauthenticated, jfrog.Revoked:
+		return say("a-platform-without-the-endpoint", "The platform does not know the endpoint. Creating tokens needs JFrog Artifactory 7.21.1 or later, and %s must be the platform's own.", v("url"))
+	case jfrog.NarrowAudience:
+		return j.hintAudience()
 	case jfrog.Invalid:
-		return one("JFrog does not accept one of these: %s. Scopes look like applied-permissions/user, applied-permissions/groups:readers or artifact:repo/path:r.", j.requested())
-	default:
-		return nil
+		return say("a-parameter-that-jfrog-does-not-accept", "JFrog does not accept one of these: %s. Scopes look like applied-permissions/user, applied-permissions/groups:readers or artifact:repo/path:r.", j.requested())
+	case jfrog.Expired, jfrog.Revoked, jfrog.Unauthenticated:
+		return j.hintCredential()
+	case jfrog.Forbidden:
+		return j.hintForbidden(r.Op)
 	}
-	switch {
-	case r.Op == jfrog.OpList && (r.Kind == jfrog.Forbidden || j.cfg.OIDC()):
-		return one("The credential may not list tokens. An administrator's sees all, a user's the user's own; its audience must include jfac@* or *@*.")
-	case r.Kind == jfrog.Forbidden:
-		return one("With %s JFrog creates no such token: %s. Without administrator rights only a token for oneself is allowed, with no more scope than one has and no longer lifetime than the platform's limit.", credential, j.requested())
-	case j.cfg.OIDC():
-		return one("JFrog Access does not accept the exchanged token. Does the identity mapping's audience include jfac@* or *@*? Without that, no narrower token can be created.")
-	}
-	return one("JFrog does not accept access-token: it has expired, was revoked, or is of another platform than url. Make a new one, and store it where access-token reads it.")
+	return hint{}
 }
 
-func (j *job) hintNoMatch() []string {
+// bearer is the token that JFrog refused, as far as it is known: the stored one.
+func (j *job) bearer() jwt.Claims {
+	c, _ := jwt.Peek(j.cfg.AccessToken.Reveal()) // a reference token has none
+	return c
+}
+
+func (j *job) hintAudience() hint {
+	if j.cfg.OIDC() {
+		return say("the-audience-of-the-credential-is-too-narrow", "JFrog Access does not accept the exchanged token. Add jfac@* to the audience of the identity mapping, or set it to *@*: without it, the exchanged token can create no other.")
+	}
+	return say("the-audience-of-the-credential-is-too-narrow", "JFrog Access does not accept the stored token, as its audience is too narrow. Make one whose audience includes jfac@* or *@*, and store that one for %s.", j.ci.Variable("access-token"))
+}
+
+// hintCredential is for a bearer that JFrog does not accept.
+func (j *job) hintCredential() hint {
+	if j.cfg.OIDC() {
+		return j.hintAudience()
+	}
+	claims, where := j.bearer(), j.ci.Variable("access-token")
+	if aud := strings.Join(claims.Strings("aud"), " "); aud != "" && !jfrog.ReachesAccess(aud) {
+		return j.hintAudience()
+	}
+	if exp := claims.Time("exp"); !exp.IsZero() && exp.Before(time.Now()) {
+		return say("the-stored-token-has-expired-or-was-revoked", "The stored token expired at %s. Make a new one, and store it for %s.", exp.Format(time.RFC3339), where)
+	}
+	return say("the-stored-token-has-expired-or-was-revoked", "JFrog does not accept the stored token: it has expired, was revoked, or is of another platform than %s. Make a new one, and store it for %s.", j.ci.Variable("url"), where)
+}
+
+// hintForbidden is for a bearer that JFrog knows, and that may not do what it
+// was to do.
+func (j *job) hintForbidden(op jfrog.Op) hint {
+	if op == jfrog.OpList {
+		return say("the-scope-of-the-credential-is-too-narrow", "The credential may not list tokens. An administrator's lists all, a user's the user's own.")
+	}
+	claims := j.bearer()
+	if aud := strings.Join(claims.Strings("aud"), " "); aud != "" && !jfrog.ReachesAccess(aud) {
+		return j.hintAudience()
+	}
+	if has := claims.String("scp"); j.asked.Scope == "" && has != "" && has != userScope && has != adminScope {
+		return say("the-scope-of-the-credential-is-too-narrow", "The stored token's own scope is %s, and without %s the new token would be for all that its user may do. Set %s to that scope, or to a part of it.", has, j.ci.Variable("scope"), j.ci.Variable("scope"))
+	}
+	credential := "the stored token"
+	if j.cfg.OIDC() {
+		credential = "the exchanged token"
+	}
+	return say("a-scope-or-an-expiry-that-is-not-allowed", "With %s, JFrog does not create this token: %s. Without administrator rights, a token is only for oneself, of no more scope than one has, and of no longer lifetime than the platform allows.", credential, j.requested())
+}
+
+// The scopes of all that a user may do: https://jfrog.com/help/r/jfrog-rest-apis/create-token
+const (
+	userScope  = "applied-permissions/user"
+	adminScope = "applied-permissions/admin"
+)
+
+func (j *job) hintIDTokenExpired() hint {
+	exp := j.ids.Claims().Time("exp")
+	if exp.IsZero() || exp.After(time.Now()) {
+		return say("the-id-token-has-expired", "By JFrog's clock the ID token has expired, or is not valid yet. It was valid by this machine's clock: one of the two is wrong.")
+	}
+	return say("the-id-token-has-expired", "The ID token expired at %s. Have the CI issue it right before this step.", exp.Format(time.RFC3339))
+}
+
+// hintNoMatch shows what a mapping can match on, and one that does.
+func (j *job) hintNoMatch() hint {
 	claims := j.ids.Claims()
 	if exp := claims.Time("exp"); !exp.IsZero() && exp.Before(time.Now()) {
-		return []string{fmt.Sprintf("The ID token expired at %s, by this machine's clock. Hand in a fresh one.", exp.Format(time.RFC3339))}
+		return j.hintIDTokenExpired()
 	}
-	lines := []string{"No identity mapping of the integration matches this job, or the ID token was not accepted. Mappings can match on these claims of it:"}
+	lines := []string{"No identity mapping of the integration matches this job, or the ID token was not accepted. The claims of the ID token:"}
 	lines = append(lines, claimLines(claims)...)
+	lines = append(lines, "The claims of an identity mapping that matches this repository, as JSON to paste:", "  "+j.mapping(claims))
 	if j.cfg.ProjectKey == "" {
-		lines = append(lines, "A mapping that belongs to a project needs project-key.")
+		lines = append(lines, "A mapping that belongs to a project needs "+j.ci.Variable("project-key")+".")
 	}
-	return lines
+	return hint{"no-identity-mapping-matches", lines}
 }
 
-// claimNames are those that identity mappings match on. All of them are about
-// the workflow, and public wherever the repository is.
-var claimNames = []string{
-	"sub", "aud", "iss", "repository", "repository_id", "repository_owner", "repository_owner_id", "ref", "environment", "job_workflow_ref",
-}
-
-func claimLines(c jwt.Claims) []string {
-	var lines []string
-	for _, name := range claimNames {
-		for _, v := range c.Strings(name) {
-			if r := []rune(v); len(r) > 200 {
-				v = string(r[:200]) + "…"
-			}
-			lines = append(lines, fmt.Sprintf("  %s: %s", name, v))
-		}
-	}
-	return lines
-}
-
-// requested lists what was asked of JFrog that it may have refused.
+// requested lists what was requested and JFrog may have refused.
 func (j *job) requested() string {
 	var list []string
 	for _, w := range []struct{ name, value string }{

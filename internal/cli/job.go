@@ -165,6 +165,9 @@ func (j *job) create(bearer secret.String, exchanged jfrog.Token) (jfrog.Token, 
 	case lifetime == 0:
 		lifetime = defaultLifetime
 	}
+	if exchanged.Lifetime > 0 && lifetime > exchanged.Lifetime {
+		j.sayLonger(lifetime, exchanged.Lifetime)
+	}
 	j.asked = jfrog.CreateRequest{
 		Username: j.cfg.Username, Scope: j.cfg.Scope, ExpiresIn: int64(lifetime / time.Second), Refreshable: j.cfg.Refreshable,
 		Description: j.description(), Audience: j.cfg.Audience, ProjectKey: j.cfg.ProjectKey,

@@ -29,6 +29,7 @@ func (r *run) mint(ctx context.Context) error {
 		return j.closed(ctx, err)
 	}
 	j.sayToken(token)
+	j.sayUsage()
 	return nil
 }
 

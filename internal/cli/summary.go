@@ -27,6 +27,21 @@ func (j *job) summary(t jfrog.Token) string {
 		j.cfg.URL.Host, strings.Join(row, " | "))
 }
 
+// failure is what the job summary says of an error: its lines, and the snippets
+// among them, which are indented, as text to copy.
+func (r *run) failure(lines []string) string {
+	var b strings.Builder
+	b.WriteString("### jfrog-token failed\n\n")
+	for _, l := range lines {
+		text := markdown(r.ci.Clean(l))
+		if strings.HasPrefix(l, "  ") {
+			text = "<code>" + strings.ReplaceAll(text, " ", "&nbsp;") + "</code>"
+		}
+		b.WriteString(text + "<br>\n")
+	}
+	return b.String()
+}
+
 // markdown writes text from outside so that it is text: neither Markdown nor
 // HTML, and within its cell. What is to be redacted must be gone by then.
 func markdown(s string) string {

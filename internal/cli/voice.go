@@ -68,6 +68,25 @@ func (j *job) sayToken(t jfrog.Token) {
 	j.ci.Info(fmt.Sprintf("token %s for %s, scope %s, %s, %s", orNone(t.ID), orNone(t.Username), orNone(t.Scope), expiry, revocable))
 }
 
+// sayUsage says how later steps get the token.
+func (j *job) sayUsage() {
+	usage, lost := j.ci.Usage()
+	if lost {
+		j.ci.Warning(usage)
+	} else {
+		j.ci.Info(usage)
+	}
+	if !j.cfg.Revoke {
+		j.ci.Info("revoke is false: the token is not revoked when the job ends")
+	}
+}
+
+// sayLonger warns of a token that outlives what the identity mapping allows: a
+// narrower token is one that expires no later.
+func (j *job) sayLonger(asked, mapping time.Duration) {
+	j.ci.Warning(fmt.Sprintf("%s is %s, longer than the %s of the identity mapping: the token outlives the one that it is created with", j.ci.Variable("expires-in"), span(asked), span(mapping)))
+}
+
 // whyNot is the reason that goes with every "not revocable".
 const whyNot = "JFrog revokes a token that lives for less than 6 hours only if that was requested, by force-revocable or by self_revocable in the identity mapping"
 
@@ -117,9 +136,9 @@ func (r *run) sayRevoked(e lease.Event, s lease.State) {
 		lines[0] += ": " + whyNot
 		r.ci.Info(lines[0])
 	case e.Outcome == jfrog.FailedRevoke && s.RevokeFailure == "fail":
-		r.ci.Error(append(lines, r.hint(e.Err, nil)...)...)
+		r.ci.Error(append(lines, r.hint(e.Err, nil).all()...)...)
 	case e.Outcome == jfrog.FailedRevoke:
-		r.ci.Warning(append(lines, r.hint(e.Err, nil)...)...)
+		r.ci.Warning(append(lines, r.hint(e.Err, nil).all()...)...)
 	default:
 		r.ci.Info(line)
 	}
@@ -279,18 +298,23 @@ func plural(n int, one, more string) string {
 	return fmt.Sprintf("%d %s", n, more)
 }
 
-// sayError says why the program fails.
+// sayError says why the program fails, in the log and in the job summary.
 func (r *run) sayError(err error) {
 	var input *config.Error
 	var explained *explained
+	lines, more := []string{err.Error()}, []string(nil)
 	switch {
-	case errors.As(err, &input) && len(input.Problems) > 1:
-		r.ci.Error(append([]string{fmt.Sprintf("%d inputs are wrong; nothing was sent", len(input.Problems))}, input.Problems...)...)
 	case errors.As(err, &input):
-		r.ci.Error("an input is wrong; nothing was sent", input.Problems[0])
+		lines = append([]string{plural(len(input.Problems), "input is", "inputs are") + " wrong"}, input.Problems...)
+		more = r.hintInputs(input).all()
 	case errors.As(err, &explained):
-		r.ci.Error(append([]string{err.Error()}, explained.hint...)...)
-	default:
-		r.ci.Error(err.Error())
+		more = explained.hint.all()
+	}
+	r.ci.Error(append(lines, more...)...)
+	if _, interrupted := err.(Interrupted); interrupted || r.post || !config.Summarizes(r.inputs) {
+		return // post writes what became of each token
+	}
+	if err := r.ci.Summary(r.failure(append(lines, more...))); err != nil {
+		r.ci.Warning(err.Error())
 	}
 }

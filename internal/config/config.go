@@ -94,6 +94,7 @@ type Error struct {
 	Problems []string
 	// NoCredential says that one of them is that no credential is set.
 	NoCredential bool
+	APIKey       bool // the stored token is one
 }
 
 func (e *Error) Error() string { return strings.Join(e.Problems, "; ") }
@@ -117,7 +118,7 @@ func Load(s *Source, command string) (*Config, error) {
 	}
 	r.check(command)
 	if problems := append(r.problems, s.misspelt()...); problems != nil {
-		return nil, &Error{problems, r.noCredential}
+		return nil, &Error{problems, r.noCredential, r.apiKey}
 	}
 	return r.c, nil
 }
@@ -148,6 +149,13 @@ func Files(s *Source) (envFile, stateDir string) {
 		envFile = filepath.Join(stateDir, "env")
 	}
 	return envFile, stateDir
+}
+
+// Summarizes reports whether the job summary is written, as far as the input is
+// usable.
+func Summarizes(s *Source) bool {
+	v, _, _ := s.find(inputOf("SUMMARY"))
+	return !strings.EqualFold(v, "false")
 }
 
 // Credential returns the stored token and the platform's URL, as far as they are

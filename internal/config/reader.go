@@ -15,6 +15,7 @@ type reader struct {
 	c            *Config
 	problems     []string
 	noCredential bool // is set
+	apiKey       bool // is set instead of a token
 }
 
 // Lookup implements envconfig.Lookuper. It returns only what envconfig can
@@ -141,7 +142,7 @@ func (r *reader) credential() {
 		r.problem("access-token", "is in quotes; remove them")
 	} else if strings.ContainsFunc(v, secret.NotInToken) {
 		r.problem("access-token", "holds whitespace or another character that no token has")
-	} else if strings.HasPrefix(v, "AKCp") {
+	} else if r.apiKey = strings.HasPrefix(v, "AKCp"); r.apiKey {
 		r.problem("access-token", "is an API key, which JFrog Access does not accept; make an identity token")
 	}
 	if v := c.IDToken.Reveal(); v != "" {

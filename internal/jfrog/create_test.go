@@ -171,8 +171,8 @@ func TestExchangeIsTriedOnceMoreWithAFreshIDToken(t *testing.T) {
 			if len(at) == 2 && at[1].Sub(at[0]) < skewWait {
 				t.Errorf("expected a pause of %s to be at least %s", at[1].Sub(at[0]), skewWait)
 			}
-			if !c.ok && KindOf(err) != NoMatch {
-				t.Errorf("expected kind %d to be %d", KindOf(err), NoMatch)
+			if !c.ok && KindOf(err) != IDTokenExpired {
+				t.Errorf("expected kind %d to be %d", KindOf(err), IDTokenExpired)
 			}
 		})
 	}

@@ -38,6 +38,11 @@ const (
 	WrongAudience               // the integration expects another audience
 	NoKeys                      // JFrog cannot read the issuer's keys
 	NoUser                      // the identity mapping names no user
+	NoLicense                   // the platform's license does not include OIDC
+	NoGroup                     // a group does not exist, or is not the user's
+	NarrowAudience              // the bearer's audience does not include Access
+	IDTokenExpired              // the ID token has expired, or is not valid yet
+	BadSignature                // JFrog did not accept the ID token's signature
 )
 
 // Error is a request that was not granted.
@@ -89,20 +94,29 @@ func classify(op Op, e *wire.Error) Kind {
 	switch op {
 	case OpExchange:
 		switch {
-		case says("public key"):
+		case says("public key"): // of any status
 			return NoKeys
+		case says("license"):
+			return NoLicense
 		case says("invalid audience"):
 			return WrongAudience
 		case e.Status == http.StatusNotFound && says("mapping"):
 			return NoMapping
 		case e.Status == http.StatusNotFound && says("integration", "provider"):
 			return NoProvider
+		case e.Status == http.StatusUnauthorized && says("expired", "not valid yet"):
+			return IDTokenExpired
+		case e.Status == http.StatusUnauthorized && says("signature"):
+			return BadSignature
 		case e.Status == http.StatusBadRequest, e.Status == http.StatusUnauthorized, e.Status == http.StatusForbidden:
 			return NoMatch
 		}
 	case OpCreate:
-		if says("invalid formatted name") {
+		switch {
+		case says("invalid formatted name"):
 			return NoUser
+		case (e.Status == http.StatusBadRequest || e.Status == http.StatusForbidden || e.Status == http.StatusNotFound) && says("group"):
+			return NoGroup
 		}
 	case OpRevoke:
 		switch {
@@ -122,6 +136,9 @@ func classify(op Op, e *wire.Error) Kind {
 		}
 		return Unauthenticated
 	case http.StatusForbidden:
+		if op != OpRevoke && says("audience") {
+			return NarrowAudience
+		}
 		return Forbidden
 	case http.StatusBadRequest:
 		return Invalid

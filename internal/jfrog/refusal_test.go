@@ -60,8 +60,13 @@ func TestKinds(t *testing.T) {
 		{OpExchange, 405, "HTTP 405 Method Not Allowed", NoEndpoint, Other, NoEndpoint},
 		// No report has the wording of these: the status alone counts.
 		{OpExchange, 403, "No identity mapping matched", NoMatch, Other, Other},
-		{OpExchange, 401, "ID token expired", NoMatch, Other, Other},
-		{OpExchange, 401, "ID token signature invalid", NoMatch, Other, Other},
+		{OpExchange, 401, "ID token expired", IDTokenExpired, Other, Other},
+		{OpExchange, 401, "ID token not valid yet", IDTokenExpired, Other, Other},
+		{OpExchange, 401, "Token has expired", IDTokenExpired, Other, Other},
+		{OpExchange, 401, "ID token signature invalid", BadSignature, Other, Other},
+		{OpExchange, 401, "signature verification failed", BadSignature, Other, Other},
+		{OpExchange, 403, "Enterprise license required", NoLicense, Other, Other},
+		{OpExchange, 500, "Failed to fetch public key", NoKeys, Other, Other},
 		{OpExchange, 400, "x", NoMatch, Other, Other},
 		{OpExchange, 415, "HTTP 415 Unsupported Media Type", Other, Other, Other},
 		{OpExchange, 429, "Invalid", Other, Other, Other},
@@ -94,7 +99,11 @@ func TestKinds(t *testing.T) {
 		{OpRevoke, 405, "HTTP 405 Method Not Allowed", NoEndpoint, Other, Other},
 
 		{OpList, 401, "Bad credentials", Unauthenticated, Other, Other},
-		{OpList, 403, "Token audience does not include jfac@01", Forbidden, Other, Other},
+		{OpList, 403, "Token audience does not include jfac@01", NarrowAudience, Other, Other},
+		{OpCreate, 403, "Token audience does not include jfac@01", NarrowAudience, Other, Other},
+		{OpRevoke, 403, "Token audience does not include jfac@01", Forbidden, Other, Other},
+		{OpCreate, 400, "Group readres does not exist", NoGroup, Other, Other},
+		{OpCreate, 403, "Logged in user cannot request token with scope: applied-permissions/groups:admins", NoGroup, Other, Other},
 		{OpList, 404, "HTTP 404 Not Found", NoEndpoint, Other, NoEndpoint},
 	} {
 		check := func(form, body string, want Kind) {

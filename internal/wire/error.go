@@ -102,8 +102,7 @@ func (e *Error) Retryable() bool {
 	if IsCertificate(e.Err) || IsUnresolved(e.Err) || errors.Is(e.Err, ErrNotJSON) || errors.Is(e.Err, errTooLarge) || errors.Is(e.Err, errNotLoopback) {
 		return false
 	}
-	var record tls.RecordHeaderError
-	if errors.As(e.Err, &record) || IsAlert(e.Err) || errors.Is(e.Err, errNotHTTP) {
+	if IsPlain(e.Err) || IsAlert(e.Err) || errors.Is(e.Err, errNotHTTP) {
 		return false
 	}
 	var network net.Error
@@ -133,6 +132,12 @@ func IsCertificate(err error) bool {
 	var host x509.HostnameError
 	var invalid x509.CertificateInvalidError
 	return errors.As(err, &verification) || errors.As(err, &authority) || errors.As(err, &host) || errors.As(err, &invalid)
+}
+
+// IsPlain reports whether the peer does not speak TLS at all.
+func IsPlain(err error) bool {
+	var record tls.RecordHeaderError
+	return errors.As(err, &record) || errors.Is(err, http.ErrSchemeMismatch)
 }
 
 // IsUnresolved reports whether a host name does not exist. A resolver that
@@ -179,9 +184,8 @@ func (e *Error) Broken(ctx context.Context, err error) {
 // hold a token.
 func known(err error) bool {
 	var network net.Error
-	var record tls.RecordHeaderError
 	var proxy *ProxyError
-	return errors.As(err, &network) || errors.As(err, &record) || errors.As(err, &proxy) || IsCertificate(err) ||
+	return errors.As(err, &network) || IsPlain(err) || errors.As(err, &proxy) || IsCertificate(err) ||
 		errors.Is(err, errTooLarge) || errors.Is(err, errProxyURL) || errors.Is(err, errNotLoopback) || errors.Is(err, net.ErrClosed)
 }
 

@@ -1,0 +1,61 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/ephemeral-ci/jfrog-token/internal/jwt"
+)
+
+// notShown are claims that no mapping matches on: they are new with each token,
+// or about a person.
+var notShown = []string{"jti", "exp", "iat", "nbf", "nonce", "auth_time", "at_hash", "c_hash", "sid", "name"}
+
+// Of a hostile or a very large token, no more is shown than a reader can use.
+const (
+	maxClaims = 60
+	maxClaim  = 200 // characters
+)
+
+// claimLines lists the claims of an ID token, whoever issued it.
+func claimLines(c jwt.Claims) []string {
+	var lines []string
+	for _, name := range slices.Sorted(maps.Keys(c)) {
+		if slices.Contains(notShown, name) || strings.HasSuffix(name, "email") || len(lines) == maxClaims {
+			continue
+		}
+		value, isText := c[name].(string)
+		if !isText {
+			text, _ := json.Marshal(c[name])
+			value = string(text)
+		}
+		lines = append(lines, fmt.Sprintf("  %s: %s", cut(name, maxClaim), cut(value, maxClaim)))
+	}
+	return lines
+}
+
+// mapping is the JSON of the claims by which a mapping knows this repository:
+// those that nobody else can have, as the CI's file in internal/ci names them.
+func (j *job) mapping(c jwt.Claims) string {
+	match := map[string]any{}
+	for _, name := range j.ci.Identity() {
+		if v, ok := c[name]; ok && len(fmt.Sprint(v)) <= maxClaim {
+			match[name] = v
+		}
+	}
+	if sub := c.String("sub"); len(match) == 0 && len(sub) <= maxClaim {
+		match["sub"] = sub
+	}
+	text, _ := json.Marshal(match)
+	return string(text)
+}
+
+func cut(s string, n int) string {
+	if r := []rune(s); len(r) > n {
+		return string(r[:n]) + "…"
+	}
+	return s
+}
