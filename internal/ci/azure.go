@@ -1,7 +1,11 @@
 package ci
 
 import (
+	"errors"
+	"fmt"
+	"io"
 	"net/http"
+	"strings"
 
 	"github.com/ephemeral-ci/jfrog-token/internal/secret"
 	"github.com/ephemeral-ci/jfrog-token/internal/wire"
@@ -21,6 +25,85 @@ var azure = system{
 		"  SYSTEM_ACCESSTOKEN: $(System.AccessToken)"),
 	noSecret: because("In Azure DevOps a secret variable is not in the environment of a step unless its env names " +
 		"it, and builds of forks have none unless the pipeline allows it."),
+	channel: func(w *workspace) channel { return &azureCommands{out: &log{to: w.results}, getenv: w.getenv} },
+}
+
+// azureCommands are lines on standard output that the agent obeys, and does not
+// show: it hides values, and sets variables for the later steps of the job.
+// https://learn.microsoft.com/en-us/azure/devops/pipelines/scripts/logging-commands
+type azureCommands struct {
+	noChannel
+	out    *log
+	getenv lookup
+	set    bool // variables were set in this run
+}
+
+func (a *azureCommands) hide(forms []string) error {
+	for _, f := range forms { // none has a %, which would be escaped
+		_, _ = fmt.Fprintf(a.out, "##vso[task.setsecret]%s\n", f)
+	}
+	return a.out.err
+}
+
+var errLineBreak = errors.New("value has a line break, which no command of Azure DevOps can hold")
+
+func (a *azureCommands) handOn(outputs []Output) error {
+	var b strings.Builder
+	for _, v := range variables {
+		for _, o := range outputs {
+			if o.Name != v.output {
+				continue
+			}
+			if strings.ContainsAny(o.Value, "\r\n") {
+				return fmt.Errorf("set variable for %s: %w", o.Name, errLineBreak)
+			}
+			b.WriteString(azureVariables(v, o.Value))
+		}
+	}
+	a.set = true
+	_, _ = io.WriteString(a.out, b.String())
+	return a.out.err
+}
+
+func (a *azureCommands) retract() error {
+	if !a.set {
+		return nil
+	}
+	return a.unset()
+}
+
+// clear implements channel. The agent puts the variables that are not secret
+// into the environment of every later step.
+func (a *azureCommands) clear() error {
+	if a.getenv("JF_TOKEN_ID") == "" && a.getenv("JF_TOKEN_EXPIRES_AT") == "" {
+		return nil
+	}
+	return a.unset()
+}
+
+// unset empties the variables, as none can be removed. The URL stays: it may be
+// the pipeline's own, which a later mint reads.
+func (a *azureCommands) unset() error {
+	for _, v := range variables {
+		if v.output != "url" {
+			_, _ = io.WriteString(a.out, azureVariables(v, ""))
+		}
+	}
+	return a.out.err
+}
+
+// azureVariables sets the variables of one output. The agent decodes %AZP25 as %
+// and some other escapes before it, in this order:
+// https://github.com/microsoft/azure-pipelines-agent/blob/master/src/Agent.Sdk/CommandStringConvertor.cs
+func azureVariables(v variable, value string) string {
+	var b strings.Builder
+	for _, name := range v.names {
+		if v.secret {
+			name += ";issecret=true"
+		}
+		fmt.Fprintf(&b, "##vso[task.setvariable variable=%s]%s\n", name, strings.ReplaceAll(value, "%", "%AZP25"))
+	}
+	return b.String()
 }
 
 // azureEndpoint is the pipeline's. Without a service connection the token is

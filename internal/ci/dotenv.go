@@ -7,20 +7,24 @@ import (
 	"strings"
 )
 
-// variables are the names in the env file, for each output that goes there.
-// JFrog's own CLI reads JF_…, its plugins and Terraform provider JFROG_….
-var variables = []struct {
+// variable is an output with its names in the env file.
+type variable struct {
 	output string
 	names  []string
-}{
-	{"url", []string{"JF_URL", "JFROG_URL"}},
-	{"token", []string{"JF_ACCESS_TOKEN", "JFROG_ACCESS_TOKEN"}},
-	{"username", []string{"JF_USER"}},
+	secret bool
+}
+
+// variables are the outputs that go into the env file. JFrog's own CLI reads
+// JF_…, its plugins and Terraform provider JFROG_….
+var variables = []variable{
+	{"url", []string{"JF_URL", "JFROG_URL"}, false},
+	{"token", []string{"JF_ACCESS_TOKEN", "JFROG_ACCESS_TOKEN"}, true},
+	{"username", []string{"JF_USER"}, false},
 	// Not JFROG_TOKEN_…, which is the prefix of our inputs.
-	{"token-id", []string{"JF_TOKEN_ID"}},
-	{"expires-at", []string{"JF_TOKEN_EXPIRES_AT"}},
-	{"reference-token", []string{"JF_REFERENCE_TOKEN"}},
-	{"refresh-token", []string{"JF_REFRESH_TOKEN"}},
+	{"token-id", []string{"JF_TOKEN_ID"}, false},
+	{"expires-at", []string{"JF_TOKEN_EXPIRES_AT"}, false},
+	{"reference-token", []string{"JF_REFERENCE_TOKEN"}, true},
+	{"refresh-token", []string{"JF_REFRESH_TOKEN"}, true},
 }
 
 // envHead is the first line of an env file, by which we know our own.

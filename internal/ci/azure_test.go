@@ -1,0 +1,118 @@
+package ci
+
+import (
+	"errors"
+	"maps"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/ephemeral-ci/jfrog-token/internal/runnertest"
+	"github.com/ephemeral-ci/jfrog-token/internal/secret"
+)
+
+// onAzure returns the platform of a run on Azure DevOps, and its two streams.
+func onAzure(t *testing.T, variables map[string]string) (w *workspace, stdout, stderr *strings.Builder) {
+	t.Helper()
+	stdout, stderr = &strings.Builder{}, &strings.Builder{}
+	w = workspaceOf(with(variables, "TF_BUILD", "True"), stdout, stderr)
+	dir := filepath.Join(t.TempDir(), ".jfrog-token")
+	w.Use(Places{StateDir: dir, EnvFile: filepath.Join(dir, "env")})
+	if err := w.Check(false); err != nil {
+		t.Fatal(err)
+	}
+	return w, stdout, stderr
+}
+
+var azureOutputs = []Output{
+	{Name: "url", Value: "https://acme.jfrog.io"}, {Name: "token", Value: "s3cr3t-s3cr3t", Secret: true},
+	{Name: "username", Value: "100%3B;]%AZP25%"}, {Name: "token-id", Value: "id"}, {Name: "scope", Value: "x"},
+}
+
+// The agent hides each secret and sets the variables of the env file for later
+// steps; after a failure, and after revoke, they are empty.
+func TestAzureAgentObeys(t *testing.T) {
+	t.Parallel()
+	w, stdout, stderr := onAzure(t, map[string]string{})
+	agent := runnertest.NewAzureAgent()
+	read := func() {
+		t.Helper()
+		if shown := agent.Read(stdout.String()); shown != "" || stderr.Len() > 0 {
+			t.Errorf("expected %q, %q to be %q", shown, stderr, "")
+		}
+		stdout.Reset()
+	}
+	if err := w.Hide(secret.New(`pass"word;]`), secret.New("50%-percent-of-it"), secret.New("s3cr3t-s3cr3t"), secret.String{}); err != nil {
+		t.Fatal(err)
+	}
+	read()
+	for _, text := range []string{`pass"word;]`, `pass\"word;]`, "-percent-of-it", "s3cr3t-s3cr3t"} {
+		if got := agent.Mask(text); got != "***" {
+			t.Errorf("%s: expected %q to be %q", text, got, "***")
+		}
+	}
+	if err := w.Outputs(azureOutputs); err != nil {
+		t.Fatal(err)
+	}
+	read()
+	want := map[string]string{
+		"JF_URL": "https://acme.jfrog.io", "JFROG_URL": "https://acme.jfrog.io",
+		"JF_ACCESS_TOKEN": "s3cr3t-s3cr3t", "JFROG_ACCESS_TOKEN": "s3cr3t-s3cr3t",
+		"JF_USER": "100%3B;]%AZP25%", "JF_TOKEN_ID": "id",
+	}
+	if !maps.Equal(agent.Variables, want) || !agent.Secret["JF_ACCESS_TOKEN"] || !agent.Secret["JFROG_ACCESS_TOKEN"] || agent.Secret["JF_USER"] {
+		t.Errorf("expected %q, %v to be %q", agent.Variables, agent.Secret, want)
+	}
+	if err := w.Retract(); err != nil {
+		t.Fatal(err)
+	}
+	read()
+	for name, value := range agent.Variables {
+		if isURL := strings.HasSuffix(name, "_URL"); isURL == (value == "") {
+			t.Errorf("%s: expected %q to be empty, unless it is the URL", name, value)
+		}
+	}
+}
+
+// revoke is another process. It empties variables only if a mint set them.
+func TestAzureVariablesAreEmptiedByRevoke(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name      string
+		variables map[string]string
+		keep      bool
+		want      bool
+	}{
+		{"a mint handed on", map[string]string{"JF_TOKEN_ID": "id"}, false, true},
+		{"a mint without an id", map[string]string{"JF_TOKEN_EXPIRES_AT": "2026-11-24T13:00:00Z"}, false, true},
+		{"no mint", map[string]string{"JF_URL": "https://acme.jfrog.io", "JF_USER": "me"}, false, false},
+		{"another mint's", map[string]string{"JF_TOKEN_ID": "id"}, true, false},
+	} {
+		w, stdout, _ := onAzure(t, c.variables)
+		if err := w.Clear(c.keep); err != nil || strings.Contains(stdout.String(), "variable=JF_ACCESS_TOKEN;issecret=true]\n") != c.want {
+			t.Errorf("%s: expected %q, %v to be %t", c.name, stdout, err, c.want)
+		}
+	}
+}
+
+// A value that no command can hold is refused before anything is printed.
+func TestAzureValueWithALineBreak(t *testing.T) {
+	t.Parallel()
+	w, stdout, _ := onAzure(t, map[string]string{})
+	outputs := append(azureOutputs[:2:2], Output{Name: "username", Value: "a\n##vso[task.setvariable variable=PATH]x"})
+	if err := w.channel.handOn(outputs); !errors.Is(err, errLineBreak) || stdout.Len() > 0 {
+		t.Errorf("expected %v, %q to be %v", err, stdout, errLineBreak)
+	}
+	if err := w.Outputs(outputs); err == nil || stdout.Len() > 0 {
+		t.Errorf("expected %v, %q to be %q", err, stdout, "an error")
+	}
+}
+
+// What cannot be hidden must not be handed on.
+func TestAzureStandardOutputThatIsGone(t *testing.T) {
+	t.Parallel()
+	w := workspaceOf(map[string]string{"TF_BUILD": "True"}, broken{"path-needle"}, &strings.Builder{})
+	if err := w.Hide(secret.New("s3cr3t-s3cr3t")); err == nil || err.Error() != "write log: broken pipe" {
+		t.Errorf("expected %v to be %q", err, "write log: broken pipe")
+	}
+}
