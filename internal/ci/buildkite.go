@@ -1,8 +1,15 @@
 package ci
 
 import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/ephemeral-ci/jfrog-token/internal/secret"
 	"github.com/ephemeral-ci/jfrog-token/internal/wire"
@@ -17,6 +24,7 @@ var buildkite = system{
 		jobID: "BUILDKITE_JOB_ID", runID: "BUILDKITE_BUILD_ID", revision: "BUILDKITE_COMMIT",
 		branch: "BUILDKITE_BRANCH", url: "BUILDKITE_REPO",
 	},
+	channel:   func(w *workspace) channel { return &buildkiteJob{w: w} },
 	endpoint:  buildkiteEndpoint,
 	identity:  []string{"organization_slug", "pipeline_slug"},
 	noIDToken: always("Buildkite's agent gives these to a job's own process. In a container, pass them on."),
@@ -42,4 +50,83 @@ func buildkiteEndpoint(getenv lookup, audience string) (*service, error) {
 		Method: http.MethodPost, URL: u.JoinPath("jobs", url.PathEscape(getenv("BUILDKITE_JOB_ID")), "oidc", "tokens"),
 		Bearer: secret.New(getenv("BUILDKITE_AGENT_ACCESS_TOKEN")), Scheme: "Token", Body: body,
 	}}, nil
+}
+
+// buildkiteJob is the agent's job API, which buildkite-agent redactor add asks:
+// https://github.com/buildkite/agent/tree/main/jobapi
+type buildkiteJob struct {
+	noChannel
+	w      *workspace
+	failed bool
+}
+
+// hide implements channel. An agent that cannot hide is no reason to fail, as
+// this program prints no secret: it is said once.
+func (b *buildkiteJob) hide(forms []string) error {
+	if b.failed || len(forms) == 0 {
+		return nil
+	}
+	if err := b.redact(forms); err != nil {
+		b.failed = true
+		b.w.Warning("Buildkite's agent does not hide this job's secrets in the log: " + err.Error())
+	}
+	return nil
+}
+
+// redactTimeout bounds all requests for the secrets of one call.
+const redactTimeout = 2 * time.Second
+
+// redact has the agent hide values. Its socket is a Unix one on Windows too.
+func (b *buildkiteJob) redact(forms []string) error {
+	const socketVariable, tokenVariable = "BUILDKITE_AGENT_JOB_API_SOCKET", "BUILDKITE_AGENT_JOB_API_TOKEN"
+	if err := missing(b.w.getenv, socketVariable, tokenVariable); err != nil {
+		return err
+	}
+	token := secret.New(b.w.getenv(tokenVariable))
+	b.w.redactor.Add(token)
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", b.w.getenv(socketVariable))
+	}
+	client := &http.Client{
+		Transport:     &http.Transport{DialContext: dial},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	defer client.CloseIdleConnections()
+	ctx, cancel := context.WithTimeout(context.Background(), redactTimeout)
+	defer cancel()
+	for _, f := range forms {
+		if err := redactOne(ctx, client, token, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func redactOne(ctx context.Context, client *http.Client, token secret.String, value string) error {
+	body, err := json.Marshal(map[string]string{"redact": value})
+	if err != nil {
+		return errors.New("a value is no text")
+	}
+	const redactions = "http://job/api/current-job/v0/redactions"
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, redactions, bytes.NewReader(body))
+	if err != nil {
+		return errors.New("no request can be made")
+	}
+	req.Header.Set("Authorization", "Bearer "+token.Reveal())
+	req.Header.Set("Content-Type", "application/json")
+	res, err := client.Do(req)
+	var op *net.OpError
+	switch {
+	case errors.As(err, &op):
+		return op.Err // without the path
+	case ctx.Err() != nil:
+		return fmt.Errorf("no response within %s", redactTimeout)
+	case err != nil:
+		return errors.New("malformed HTTP response")
+	}
+	_ = res.Body.Close()
+	if res.StatusCode != http.StatusCreated { // 404 from an agent before 3.66
+		return fmt.Errorf("HTTP %d", res.StatusCode)
+	}
+	return nil
 }
