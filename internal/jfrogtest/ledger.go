@@ -91,14 +91,14 @@ func (p *Platform) stored(i int) *token {
 	return p.tokens[:len(p.cfg.Tokens)][i]
 }
 
-func (p *Platform) issueStored(s StoredToken) {
+func (p *Platform) issueStored(s StoredToken, now time.Time) {
 	setDefault(&s.Kind, "access")
 	setDefault(&s.Scope, userScope)
 	setDefault(&s.Audience, allAudiences)
 	t := &token{
 		Token: Token{
 			Kind: s.Kind, User: s.User, Subject: p.serviceID + "/users/" + s.User, Scope: s.Scope, Audience: s.Audience,
-			Description: s.Description, IssuedAt: p.now().Add(-time.Duration(s.Age) * time.Second),
+			Description: s.Description, IssuedAt: now.Add(-time.Duration(s.Age) * time.Second),
 			Refreshable: s.Refreshable, Reference: s.Kind != "access", Revoked: s.Revoked,
 		},
 		forced: s.ForceRevocable, configured: true,
@@ -107,7 +107,7 @@ func (p *Platform) issueStored(s StoredToken) {
 		t.lifetime = s.Age + s.ExpiresIn
 		if t.lifetime <= 0 { // expired longer ago than it was issued: issue it earlier
 			t.lifetime = p.cfg.DefaultExpiry
-			t.IssuedAt = p.now().Add(time.Duration(s.ExpiresIn-t.lifetime) * time.Second)
+			t.IssuedAt = now.Add(time.Duration(s.ExpiresIn-t.lifetime) * time.Second)
 		}
 	}
 	t.scopes, _ = parseScope(s.Scope)

@@ -42,8 +42,9 @@ func New(cfg Config, issuer *Issuer, client *http.Client) (*Platform, error) {
 	if cfg.Sequential {
 		p.serviceID = "jfac@01hx0000000000000000000000"
 	}
+	now := p.now()
 	for _, stored := range cfg.Tokens {
-		p.issueStored(stored)
+		p.issueStored(stored, now)
 	}
 	return p, nil
 }
