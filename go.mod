@@ -11,6 +11,8 @@ require (
 	github.com/sethvargo/go-envconfig v1.4.3
 	github.com/sethvargo/go-githubactions v1.4.0
 	golang.org/x/crypto/x509roots/fallback v0.0.0-20261030153154-30a33513ff6d
+	golang.org/x/sys v0.50.0
+	golang.org/x/term v0.48.0
 )
 
 // In tests and the demo.
@@ -21,7 +23,4 @@ require (
 	go.yaml.in/yaml/v3 v3.0.4
 )
 
-require (
-	golang.org/x/sys v0.26.0 // indirect
-	golang.org/x/tools v0.26.0 // indirect
-)
+require golang.org/x/tools v0.26.0 // indirect

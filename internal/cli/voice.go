@@ -202,9 +202,9 @@ func (r *run) sayOther(s lease.State) {
 }
 
 func (j *job) saySwept(t jfrog.Listed, what string) {
-	line := "token " + cell(t.ID)
+	line := "token " + t.ID
 	if t.Description != "" {
-		line += " (" + cell(t.Description) + "), issued " + date(t.Issued)
+		line += " (" + shorten(j.ci.Clean(t.Description), 120) + "), issued " + issued(t)
 	}
 	j.ci.Info(line + ": " + what)
 }
@@ -244,19 +244,18 @@ func (s *sweep) saySweep() {
 		revoked, n[jfrog.AlreadyGone], n[jfrog.CannotRevoke], n[jfrog.FailedRevoke]))
 }
 
-// cell cuts a value from outside for a table.
-func cell(s string) string {
-	if r := []rune(s); len(r) > 120 {
-		return string(r[:119]) + "…"
+func issued(t jfrog.Listed) string {
+	if t.Issued.IsZero() {
+		return "unknown"
 	}
-	return strings.NewReplacer("\t", " ", "\n", " ", "\v", " ", "\f", " ").Replace(s) // tabwriter's own
+	return t.Issued.Format(time.RFC3339)
 }
 
-func date(t time.Time) string {
-	if t.IsZero() {
+func expiry(t jfrog.Listed) string {
+	if t.Expiry.IsZero() {
 		return "never"
 	}
-	return t.Format(time.RFC3339)
+	return t.Expiry.Format(time.RFC3339)
 }
 
 func ends(h lease.Held) string {
