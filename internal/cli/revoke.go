@@ -18,9 +18,14 @@ import (
 // errLeft is why revoke and sweep fail. What failed, and why, was said.
 var errLeft = errors.New("not every token was revoked")
 
-// revoke ends what mint of the same job saved, and the tokens that token-id
-// names.
+// revoke ends what mint of the same job saved or, instead, the tokens that its
+// arguments and token-id name.
 func (r *run) revoke(ctx context.Context) error {
+	for _, id := range r.words {
+		if wrong := config.CheckTokenID(id); wrong != "" { // not quoted: it may be a token
+			return problem("an argument of revoke is not the id of a token: " + wrong)
+		}
+	}
 	if len(r.words) > 0 {
 		r.inputs.Give("token-id", strings.Join(r.words, ","))
 	}
@@ -30,11 +35,7 @@ func (r *run) revoke(ctx context.Context) error {
 		}
 		return r.inputs.Misspelt() // what was saved has ended first
 	}
-	err := r.withBearer(ctx, "revoke", (*job).revokeNamed)
-	if markers, _ := r.ci.States(); len(markers) > 0 { // the job's own must not stay behind
-		err = errors.Join(err, r.revokeSaved(ctx))
-	}
-	return err
+	return r.withBearer(ctx, "revoke", (*job).revokeNamed)
 }
 
 // revokeSaved reads what mint saved, never the inputs' URL. The newest state is
@@ -141,12 +142,15 @@ func (r *run) credential(s lease.State) secret.String {
 	return token
 }
 
-// revokeNamed revokes the tokens that the input token-id names.
+// revokeNamed revokes the tokens that the arguments and token-id name. It fails
+// if one of them may live on.
 func (j *job) revokeNamed(bearer secret.String) (err error) {
 	for _, id := range j.cfg.TokenIDs {
+		if j.time.Work.Err() != nil {
+			return errTimeout
+		}
 		outcome, e := j.jfrog.Revoke(j.time.Work, bearer, jfrog.Target{ID: id, Revocable: true})
-		j.sayNamed(jfrog.Listed{ID: id}, outcome, e)
-		if outcome == jfrog.FailedRevoke {
+		if j.sayNamed(id, outcome, e); outcome == jfrog.CannotRevoke || outcome == jfrog.FailedRevoke {
 			err = errLeft
 		}
 	}

@@ -85,7 +85,7 @@ func (s *sweep) round() (again bool, err error) {
 			continue
 		}
 		outcome, err := s.jfrog.Revoke(s.time.Work, s.bearer, jfrog.Target{ID: t.ID, Revocable: true})
-		if s.sayNamed(t, outcome, err); s.interrupted() {
+		if s.saySwept(t, s.became(outcome, err)); s.interrupted() {
 			return false, errTimeout
 		}
 		s.count[outcome]++

@@ -202,22 +202,30 @@ func (r *run) sayOther(s lease.State) {
 }
 
 func (j *job) saySwept(t jfrog.Listed, what string) {
-	line := "token " + t.ID
-	if t.Description != "" {
-		line += " (" + shorten(j.ci.Clean(t.Description), 120) + "), issued " + issued(t)
-	}
-	j.ci.Info(line + ": " + what)
+	j.ci.Info(fmt.Sprintf("token %s (%s), issued %s: %s", t.ID, shorten(j.ci.Clean(t.Description), 120), issued(t), what))
 }
 
-func (j *job) sayNamed(t jfrog.Listed, outcome jfrog.Outcome, err error) {
-	what := string(outcome)
+// sayNamed says what became of a token of which only the id is known.
+func (j *job) sayNamed(id string, outcome jfrog.Outcome, err error) {
+	what := j.became(outcome, err)
+	switch outcome {
+	case jfrog.AlreadyGone:
+		what += ": JFrog has no such token. It does not store a token that lives for less than 3 hours and was not made revocable: such a one is valid until it expires"
+	case jfrog.CannotRevoke:
+		what += ": " + whyNot
+	}
+	j.ci.Info("token " + id + ": " + what)
+}
+
+// became is what became of a token that sweep or revoke by id was to end.
+func (j *job) became(outcome jfrog.Outcome, err error) string {
 	switch {
 	case err != nil && j.interrupted():
-		what = "outcome unknown: " + context.Cause(j.time.Work).Error()
+		return "outcome unknown: " + context.Cause(j.time.Work).Error()
 	case err != nil:
-		what += ": " + cause(err)
+		return string(outcome) + ": " + cause(err)
 	}
-	j.saySwept(t, what)
+	return string(outcome)
 }
 
 // sayWouldRevoke says of a dry run what the real one would do.

@@ -104,18 +104,15 @@ func (r *reader) check(command string) {
 	}
 }
 
-// CheckTokenID says what is wrong with the id of a token. A token itself is
-// refused unread: it would stand in the request's path.
+// CheckTokenID says what is wrong with the id of a token. A token itself, which
+// would stand in the request's path, has a dot, or 64 characters if it is a
+// reference token.
 func CheckTokenID(id string) (wrong string) {
-	if !tokenID.MatchString(id) || id == "me" || len(id) > 64 || isReference(id) {
-		return "must be ids as JFrog shows them: letters, digits and dashes"
+	if !tokenID.MatchString(id) || id == "me" || len(id) > 50 {
+		return "must be ids as JFrog shows them: letters, digits and dashes, 50 at most"
 	}
 	return ""
 }
-
-// isReference reports whether a text looks like a reference token, which is the
-// base64 of "reftkn:…".
-func isReference(v string) bool { return strings.HasPrefix(v, "cmVmdGtuO") }
 
 // credential settles which of the two modes it is.
 func (r *reader) credential() {
