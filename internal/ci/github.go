@@ -8,7 +8,7 @@ import (
 )
 
 var gitHub = system{
-	name: "GitHub", docs: "README.md",
+	name: "GitHub", docs: "GitHub Actions",
 	known: []string{"GITHUB_ACTIONS=true"}, runner: true, debug: runnerDebug,
 	facts: runnerFacts, endpoint: runnerEndpoint,
 	identity: []string{"repository", "repository_id", "repository_owner_id"},

@@ -21,7 +21,7 @@ var systems = []*system{
 // in docs/ci.md, and a line in the table above.
 type system struct {
 	name string
-	// docs is the heading of its section in docs/ci.md, or the file of its own.
+	// docs is the heading of its section in docs/ci.md.
 	docs string
 	// known are the conditions by which it is known; all must hold.
 	known []string

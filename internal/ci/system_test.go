@@ -1,6 +1,8 @@
 package ci
 
 import (
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -128,15 +130,31 @@ func TestVariable(t *testing.T) {
 	}
 }
 
-// Each CI is known by something, but for the last, and can be read about.
+// Each CI is known by something, but for the last. Each has a section in
+// docs/ci.md, and a scenario in which a token is handed on and revoked there.
 func TestSystems(t *testing.T) {
 	t.Parallel()
-	for i, s := range systems {
-		if s.name == "" || s.docs == "" || (len(s.known) == 0) != (i == len(systems)-1) {
-			t.Errorf("expected %q, %q, %q to be %q", s.name, s.docs, s.known, "a name, a section, conditions")
+	docs := textOf(t, "../../docs/ci.md")
+	files, err := filepath.Glob("../../testdata/ci/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("expected %q, %v to be scenarios", files, err)
+	}
+	var scenarios []string
+	for _, f := range files {
+		if text := textOf(t, f); strings.Contains(text, "\nuse 200\n") && strings.Contains(text, "\nalive 0\n") {
+			scenarios = append(scenarios, text)
 		}
-		if slices.Contains(s.idTokens, "") || s.runner == s.settings && s.runner {
-			t.Errorf("%s: expected %q, %t, %t to fit", s.name, s.idTokens, s.runner, s.settings)
+	}
+	for i, s := range systems {
+		if (len(s.known) == 0) != (i == len(systems)-1) || s.runner && s.settings {
+			t.Errorf("%s: expected %q, %t, %t to fit", s.name, s.known, s.runner, s.settings)
+		}
+		if !strings.Contains(docs, "\n## "+s.docs+"\n") {
+			t.Errorf("%s: expected docs/ci.md to have the section %q", s.name, s.docs)
+		}
+		on := regexp.MustCompile(`(?m)^User-Agent: .*\(` + s.name + `\)`)
+		if !slices.ContainsFunc(scenarios, on.MatchString) && s != &gitHub { // most of the others are there
+			t.Errorf("%s: expected a scenario in testdata/ci", s.name)
 		}
 	}
 }

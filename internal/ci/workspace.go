@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/ephemeral-ci/jfrog-token/internal/secret"
@@ -121,8 +122,8 @@ func (w *workspace) check() error {
 	if err := w.make(); err != nil {
 		return fmt.Errorf("make state-dir: %w", err)
 	}
-	rel := w.EnvFile()
-	if !strings.Contains(rel, "/") && (rel == ".gitignore" || filepath.Ext(rel) == ".json" || filepath.Ext(rel) == ".tmp") {
+	rel, reserved := w.EnvFile(), []string{".json", ".tmp"}
+	if !strings.Contains(rel, "/") && (rel == ".gitignore" || slices.Contains(reserved, filepath.Ext(rel))) {
 		return fmt.Errorf("check env-file: %s in state-dir is reserved", rel)
 	}
 	err := replaceable(w.envFile, envHead)

@@ -53,6 +53,9 @@ func renderOutputs(outputs map[string]string) string {
 func renderRequests(s *Site) string {
 	var b strings.Builder
 	ci, jfrog := s.Sent()
+	if agents := userAgents(append(slices.Clone(ci), jfrog...)); len(agents) > 0 {
+		fmt.Fprintf(&b, "User-Agent: %s\n", strings.Join(agents, ", "))
+	}
 	for _, r := range ci {
 		render(&b, "ci", r)
 	}
@@ -60,6 +63,17 @@ func renderRequests(s *Site) string {
 		render(&b, "jfrog", r)
 	}
 	return b.String()
+}
+
+// userAgents returns the names under which requests were sent, but for that of GitHub, where most scenarios are.
+func userAgents(requests []jfrogtest.Request) []string {
+	seen := map[string]bool{}
+	for _, r := range requests {
+		if name := r.Header.Get("User-Agent"); !strings.HasSuffix(name, " (GitHub)") {
+			seen[name] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(seen))
 }
 
 func render(b *strings.Builder, to string, r jfrogtest.Request) {

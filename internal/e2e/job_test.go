@@ -82,7 +82,7 @@ func (j *job) checkRun(t *testing.T, res *runnertest.Result) {
 	if res.Err != nil {
 		t.Errorf("command files: %v", res.Err)
 	}
-	if err := leak(res, j.Secrets(), maskCommand(j.Runner.Env)); err != nil {
+	if err := leak(res, j.Secrets(), hiddenLines(j.Runner.Env)); err != nil {
 		t.Error(err)
 	}
 	if strings.Contains(res.Log, "RUNNER OBEYED") {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"unicode"
@@ -63,24 +64,26 @@ func squeezed(text string) string {
 	}, text)
 }
 
-// maskCommand returns how a line begins that hides its rest, in an environment as that of a job, or "".
-func maskCommand(env map[string]string) string {
+var githubHidden = regexp.MustCompile(`^::add-mask::`)
+
+// hiddenLines returns what a line begins with that the CI does not show, in an environment as that of a job, or nil.
+func hiddenLines(env map[string]string) *regexp.Regexp {
 	switch {
 	case env["GITHUB_ACTIONS"] != "":
-		return "::add-mask::"
-	case env["TF_BUILD"] != "": // https://learn.microsoft.com/en-us/azure/devops/pipelines/scripts/logging-commands
-		return "##vso[task.setsecret]"
+		return githubHidden
+	case env["TF_BUILD"] != "":
+		return runnertest.AzureHidden
 	}
-	return ""
+	return nil
 }
 
 // leak proves that no secret, and no part of one, is in anything that was printed, in the summary or in an exported
 // variable, in any derived form. The one place for a secret is its own mask, which the runner does not show; everything
 // around that line is checked.
-func leak(res *runnertest.Result, secrets []jfrogtest.Secret, maskCommand string) error {
+func leak(res *runnertest.Result, secrets []jfrogtest.Secret, hidden *regexp.Regexp) error {
 	var printed strings.Builder
 	for line := range strings.Lines(res.Raw) {
-		if maskCommand == "" || !strings.HasPrefix(line, maskCommand) {
+		if hidden == nil || !hidden.MatchString(line) {
 			printed.WriteString(line)
 		}
 	}
@@ -117,6 +120,14 @@ func TestLeak(t *testing.T) {
 		mask  = "::add-mask::"
 	)
 	secrets := []jfrogtest.Secret{{Name: "token", Value: token}}
+	for line, want := range map[string]bool{
+		"##vso[task.setsecret]": false, "##vso[task.setvariable variable=A;issecret=true]": false,
+		"##vso[task.setvariable variable=A]": true, "##vso[task.setvariable variable=A;issecret=false]": true,
+	} {
+		if err := leak(&runnertest.Result{Raw: line + token + "\n"}, secrets, runnertest.AzureHidden); (err != nil) != want {
+			t.Errorf("%s: expected an error to be %t: %v", line, want, err)
+		}
+	}
 	for name, test := range map[string]struct {
 		raw  string
 		want bool
@@ -133,11 +144,11 @@ func TestLeak(t *testing.T) {
 		"a part of such base64":      {base64.StdEncoding.EncodeToString([]byte("ci-bot:" + token))[40:54] + "\n", true},
 		"URL-safe base64, an offset": {base64.URLEncoding.EncodeToString([]byte("a?>" + token))[30:60] + "\n", true},
 	} {
-		if err := leak(&runnertest.Result{Raw: test.raw}, secrets, mask); (err != nil) != test.want {
+		if err := leak(&runnertest.Result{Raw: test.raw}, secrets, githubHidden); (err != nil) != test.want {
 			t.Errorf("%s: expected an error to be %t: %v", name, test.want, err)
 		}
 	}
-	if leak(&runnertest.Result{Summary: token}, secrets, mask) == nil || leak(&runnertest.Result{Env: map[string]string{"A": token}}, secrets, mask) == nil {
+	if leak(&runnertest.Result{Summary: token}, secrets, githubHidden) == nil || leak(&runnertest.Result{Env: map[string]string{"A": token}}, secrets, githubHidden) == nil {
 		t.Error("the summary or an exported variable is not looked at")
 	}
 }

@@ -41,6 +41,13 @@ func cmdPlatform(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	env["PATH"], env["SYSTEMROOT"] = os.Getenv("PATH"), os.Getenv("SYSTEMROOT")
 	s.Runner.Env = env
+	s.azure, s.buildkite = nil, nil
+	switch {
+	case env["TF_BUILD"] != "":
+		s.azure = runnertest.NewAzureAgent()
+	case env["BUILDKITE"] != "":
+		s.buildkite = s.jobAPI
+	}
 	s.platformInput = naming[args[0]]
 	if s.platformInput == nil {
 		ts.Fatalf("no such naming: %s", args[0])
@@ -65,6 +72,7 @@ type command struct {
 	mu     sync.Mutex
 	all    bytes.Buffer // both streams, in order
 	stdout bytes.Buffer
+	shown  func(string) string // what the CI makes of the output
 }
 
 // stream is one of the two.
@@ -94,7 +102,14 @@ func (s *scenario) command(ts *testscript.TestScript, args []string) *command {
 	if args[0] != "-" {
 		env[s.platformInput("command")] = args[0]
 	}
-	c := &command{cmd: exec.Command(binary)}
+	c := &command{cmd: exec.Command(binary), shown: func(text string) string { return text }}
+	switch {
+	case s.azure != nil:
+		maps.Copy(env, s.azure.Environment())
+		c.shown = s.azure.Read
+	case s.buildkite != nil:
+		c.shown = s.buildkite.Mask
+	}
 	c.cmd.Dir = filepath.Join(s.Dir, "workspace")
 	for _, k := range slices.Sorted(maps.Keys(env)) {
 		c.cmd.Env = append(c.cmd.Env, k+"="+env[k])
@@ -117,7 +132,7 @@ func (c *command) Wait() (*runnertest.Result, error) {
 	if strings.Contains(text, "::add-mask::") {
 		return nil, fmt.Errorf("a mask is printed where nothing masks:\n%s", text)
 	}
-	return &runnertest.Result{Code: c.cmd.ProcessState.ExitCode(), Raw: text, Log: text, Stdout: c.stdout.String()}, nil
+	return &runnertest.Result{Code: c.cmd.ProcessState.ExitCode(), Raw: text, Log: c.shown(text), Stdout: c.stdout.String()}, nil
 }
 
 // cmdSource reads the env file with a POSIX shell and with a dotenv reader,
@@ -150,6 +165,21 @@ func cmdSource(ts *testscript.TestScript, _ bool, args []string) {
 		"token": dotenv["JF_ACCESS_TOKEN"], "username": dotenv["JF_USER"], "url": dotenv["JF_URL"], "token-id": dotenv["JFROG_TOKEN_ID"],
 	}
 	s.write(ts, "env", renderOutputs(dotenv))
+}
+
+// cmdVariables takes the variables that Azure DevOps has for later steps for the outputs, each with its name in lower case,
+// and writes them for comparison.
+func cmdVariables(ts *testscript.TestScript, _ bool, _ []string) {
+	s := of(ts)
+	shown := map[string]string{}
+	for name, value := range s.azure.Variables {
+		if s.azure.Secret[name] {
+			name += " (secret)"
+		}
+		shown[name] = value
+	}
+	s.Step.Outputs = map[string]string{"token": s.azure.Variables["JF_ACCESS_TOKEN"], "username": s.azure.Variables["JF_USER"]}
+	s.write(ts, "variables", renderOutputs(shown))
 }
 
 // checkOwnFile compares a file's mode, and that of the state directory.

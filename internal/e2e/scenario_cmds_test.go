@@ -197,7 +197,7 @@ func cmdLongCA(ts *testscript.TestScript, _ bool, _ []string) {
 // cmdUnmasked checks that the runner hides none of the words.
 func cmdUnmasked(ts *testscript.TestScript, _ bool, args []string) {
 	text := strings.Join(args, " ")
-	if got := of(ts).Runner.Mask(text); got != text {
+	if got := of(ts).mask(text); got != text {
 		ts.Fatalf("expected %q to be %q", got, text)
 	}
 }

@@ -71,6 +71,7 @@ var commands = map[string]func(*testscript.TestScript, bool, []string){
 	"run": cmdRun, "source": cmdSource, "mode": cmdMode, "dotenv": cmdDotenv, "nothing-left": cmdNothingLeft,
 	"signal": cmdSignal, "within": cmdWithin, "appears": cmdAppears, "refreshed": cmdRefreshed, "issued": cmdIssued,
 	"states": cmdStates, "left-over": cmdLeftOver, "long-ca": cmdLongCA, "unmasked": cmdUnmasked,
+	"variables": cmdVariables,
 }
 
 // scenario is a site and what one scenario did there.
@@ -82,6 +83,10 @@ type scenario struct {
 	// platformInput names the variables of inputs on another CI than GitHub.
 	platformInput func(string) string
 	further       []string // secrets, beside those of the site
+	jobAPI        *runnertest.JobAPI
+	// The CI that hides values while the job runs, if it is one of these.
+	azure     *runnertest.AzureAgent
+	buildkite *runnertest.JobAPI
 }
 
 type scenarioKey struct{}
@@ -233,7 +238,7 @@ func (s *scenario) step(ts *testscript.TestScript, neg bool, p *runnertest.Proce
 func (s *scenario) finish(ts *testscript.TestScript, neg bool, res *runnertest.Result) {
 	ts.Check(res.Err)
 	s.last = res
-	ts.Check(leak(res, s.secrets(), maskCommand(s.Runner.Env)))
+	ts.Check(leak(res, s.secrets(), hiddenLines(s.Runner.Env)))
 	fmt.Fprint(ts.Stdout(), res.Log)
 	s.write(ts, "log", res.Log)
 	s.write(ts, "results", res.Stdout)
@@ -342,11 +347,22 @@ func cmdMasked(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("no output %s", name)
 		}
 		for _, form := range derived(s.Step.Outputs["username"], v) {
-			if hidden := !strings.Contains(s.Runner.Mask("x "+form+" y"), form); hidden == neg {
+			if hidden := !strings.Contains(s.mask("x "+form+" y"), form); hidden == neg {
 				ts.Fatalf("expected masked to be %t: %s", !neg, name)
 			}
 		}
 	}
+}
+
+// mask shows text as the log of a later step would.
+func (s *scenario) mask(text string) string {
+	switch {
+	case s.azure != nil:
+		return s.azure.Mask(text)
+	case s.buildkite != nil:
+		return s.buildkite.Mask(text)
+	}
+	return s.Runner.Mask(text)
 }
 
 // cmdSameOutputs compares the outputs that were set with those that action.yml

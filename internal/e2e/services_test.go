@@ -10,12 +10,14 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/ephemeral-ci/jfrog-token/internal/jfrogtest"
+	"github.com/ephemeral-ci/jfrog-token/internal/runnertest"
 )
 
 // The credentials of a job at its CI's own services.
 const (
 	buildkiteToken = "bkaj_t9vK2mQ7wX4cR8nZ1pL5"
 	azureToken     = "azdo_Y3hF6bN0sD8kJ2gV7qT4"
+	jobAPIToken    = "bkjob_w5Rz8nB3xQ6vM1kT9cJ4"
 )
 
 // cmdServices starts the endpoints at which Buildkite, Azure DevOps and Google
@@ -23,7 +25,7 @@ const (
 // ${AZURE} and ${GCE} are where they are.
 func cmdServices(ts *testscript.TestScript, _ bool, _ []string) {
 	s := of(ts)
-	s.further = append(s.further, buildkiteToken, azureToken)
+	s.further = append(s.further, buildkiteToken, azureToken, jobAPIToken)
 	issue := func(audience string) string { return s.Issuer.Mint(audience, nil) }
 
 	mux := http.NewServeMux()
@@ -62,8 +64,13 @@ func cmdServices(ts *testscript.TestScript, _ bool, _ []string) {
 	ts.Check(err)
 	ts.Defer(metadata.Close)
 
+	s.jobAPI, err = runnertest.NewJobAPI(jobAPIToken)
+	ts.Check(err)
+	ts.Defer(s.jobAPI.Close)
+
 	s.extra = map[string]string{
 		"BUILDKITE": secure.URL + "/v3", "AZURE": secure.URL + "/azure/oidctoken", "GCE": metadata.URL[len("http://"):],
 		"BUILDKITE_TOKEN": buildkiteToken, "AZURE_TOKEN": azureToken,
+		"JOB_API_SOCKET": s.jobAPI.Socket, "JOB_API_TOKEN": jobAPIToken,
 	}
 }

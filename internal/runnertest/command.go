@@ -24,6 +24,9 @@ func (r *Runner) process(line string, show func(string)) {
 			r.masker.add(strings.TrimSpace(part))
 		}
 	case "error", "warning", "notice":
+		if r.showsEscapes() {
+			data = strings.ReplaceAll(data, "\n", "%0A")
+		}
 		show(strings.ToUpper(name[:1]) + name[1:] + ": " + data)
 	case "debug":
 		if r.Debug {
@@ -36,6 +39,12 @@ func (r *Runner) process(line string, show func(string)) {
 		// runner. Nothing that this program prints may be one.
 		show("RUNNER OBEYED THE COMMAND " + name)
 	}
+}
+
+// showsEscapes reports whether the runner is one of those that show an annotation
+// as it was written, in one line.
+func (r *Runner) showsEscapes() bool {
+	return r.Env["FORGEJO_ACTIONS"] == "true" || r.Env["GITEA_ACTIONS"] == "true" || r.Env["ACT"] == "true"
 }
 
 // parseCommand reads "::name k=v::data" at the start of a line, after blanks,
