@@ -32,7 +32,8 @@ func TestBuildkiteAgentRedacts(t *testing.T) {
 	}
 	t.Cleanup(api.Close)
 	w, log := onBuildkite(api.Socket, jobToken)
-	if err := w.Hide(secret.New(`pass"word;]`), secret.New("s3cr3t-s3cr3t"), secret.String{}); err != nil || log.Len() > 0 {
+	err = w.Hide(secret.New(`pass"word;]`), secret.New("s3cr3t-s3cr3t"), secret.String{})
+	if err != nil || log.Len() > 0 {
 		t.Fatalf("expected %v, %q to be %v", err, log, nil)
 	}
 	for _, text := range []string{`pass"word;]`, `pass\"word;]`, "s3cr3t-s3cr3t"} {
@@ -96,7 +97,8 @@ func TestBuildkiteAgentThatCannotRedact(t *testing.T) {
 				}
 			}
 			want := "warning: Buildkite's agent does not hide this job's secrets in the log: " + c.says
-			if got := log.String(); !strings.HasPrefix(got, want) || strings.Count(got, "\n") != 1 || time.Since(start) > 10*time.Second {
+			once := strings.HasPrefix(log.String(), want) && strings.Count(log.String(), "\n") == 1
+			if !once || time.Since(start) > 10*time.Second {
 				t.Errorf("expected %q to be %q", log, want)
 			}
 		})

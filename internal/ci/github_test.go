@@ -52,8 +52,9 @@ func TestRunsWithoutCredentials(t *testing.T) {
 			if c.file != none {
 				path = fileWith(t, c.file)
 			}
-			variables := map[string]string{"GITHUB_ACTIONS": "true", "GITHUB_EVENT_NAME": c.event, "GITHUB_ACTOR": c.actor, "GITHUB_EVENT_PATH": path}
-			v := variantOf(variables)
+			v := variantOf(map[string]string{
+				"GITHUB_ACTIONS": "true", "GITHUB_EVENT_NAME": c.event, "GITHUB_ACTOR": c.actor, "GITHUB_EVENT_PATH": path,
+			})
 			for _, advice := range []string{strings.Join(v.IDTokenAdvice(), "\n"), v.SecretAdvice()} {
 				for who, words := range map[string]string{"fork": "a pull request from a fork", "Dependabot": "Dependabot " +
 					"started this run"} {

@@ -26,7 +26,10 @@ func payload(claims string) string {
 }
 
 // sourceOf is find, for the CI that the environment is of.
-func sourceOf(variables map[string]string, given secret.String, audience string, client *wire.Client, p wire.Policy, hide func(...secret.String) error) (*Source, error) {
+func sourceOf(
+	variables map[string]string, given secret.String, audience string, client *wire.Client, p wire.Policy,
+	hide func(...secret.String) error,
+) (*Source, error) {
 	return variantOf(variables).find(given, audience, client, p, hide)
 }
 

@@ -244,6 +244,22 @@ func TestTextFromOutside(t *testing.T) {
 	}
 }
 
+// Forgejo, Gitea and act show an annotation in one line, its line breaks as %0A:
+// there what follows the first line is plain.
+func TestAnnotationInOneLine(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"FORGEJO_ACTIONS", "GITEA_ACTIONS", "ACT"} {
+		var out bytes.Buffer
+		r := runnerOf(env(map[string]string{name: "true"}), &out, true)
+		r.Error("what failed", "what to do", "::add-mask::x\n##[error]y")
+		r.Warning("one line")
+		want := "::error::what failed\nwhat to do\n: add-mask::x\\x0a# #[error]y\n::warning::one line\n"
+		if out.String() != want {
+			t.Errorf("%s: expected %q to be %q", name, out.String(), want)
+		}
+	}
+}
+
 // broken is a log that cannot be written to, as when the runner is gone.
 type broken struct{ path string }
 

@@ -8,6 +8,16 @@ import (
 	"testing"
 )
 
+// set returns the variables of "A=1 B=2".
+func set(text string) map[string]string {
+	variables := map[string]string{}
+	for _, v := range strings.Fields(text) {
+		name, value, _ := strings.Cut(v, "=")
+		variables[name] = value
+	}
+	return variables
+}
+
 // variantOf returns the CI that the environment is of.
 func variantOf(variables map[string]string) variant {
 	var environ []string
@@ -20,26 +30,26 @@ func variantOf(variables map[string]string) variant {
 // A CI sets variables of others too: who comes first counts.
 func TestWhichCI(t *testing.T) {
 	t.Parallel()
-	for want, variables := range map[string]map[string]string{
-		"GitHub":       {"GITHUB_ACTIONS": "true", "CI": "true", "ACT": "false"},
-		"Forgejo":      {"GITHUB_ACTIONS": "true", "FORGEJO_ACTIONS": "true", "GITEA_ACTIONS": "true"},
-		"Gitea":        {"GITHUB_ACTIONS": "true", "GITEA_ACTIONS": "true"},
-		"act":          {"GITHUB_ACTIONS": "true", "ACT": "true"},
-		"Woodpecker":   {"CI": "woodpecker", "DRONE_REPO": "acme/app"},
-		"Harness":      {"DRONE": "true", "CI": "true", "HARNESS_STEP_ID": "token"},
-		"Drone":        {"DRONE": "true", "CI": "true"},
-		"GitLab":       {"GITLAB_CI": "true", "CI": "true"},
-		"Buildkite":    {"BUILDKITE": "true", "CI": "true"},
-		"CircleCI":     {"CIRCLECI": "true", "CI": "true"},
-		"Azure DevOps": {"TF_BUILD": "True"},
-		"Bitbucket":    {"BITBUCKET_BUILD_NUMBER": "7", "CI": "true"},
-		"Codefresh":    {"CF_BUILD_ID": "66"},
-		"Jenkins":      {"JENKINS_URL": "https://jenkins.example/"},
-		"Cloud Build":  {"BUILDER_OUTPUT": "/builder/outputs"},
-		"command line": {"CI": "true", "ACT": "true", "GITEA_ACTIONS": "true"},
+	for want, text := range map[string]string{
+		"GitHub":       "GITHUB_ACTIONS=true CI=true ACT=false",
+		"Forgejo":      "GITHUB_ACTIONS=true FORGEJO_ACTIONS=true GITEA_ACTIONS=true",
+		"Gitea":        "GITHUB_ACTIONS=true GITEA_ACTIONS=true",
+		"act":          "GITHUB_ACTIONS=true ACT=true",
+		"Woodpecker":   "CI=woodpecker DRONE_REPO=acme/app",
+		"Harness":      "DRONE=true CI=true HARNESS_STEP_ID=token",
+		"Drone":        "DRONE=true CI=true",
+		"GitLab":       "GITLAB_CI=true CI=true",
+		"Buildkite":    "BUILDKITE=true CI=true",
+		"CircleCI":     "CIRCLECI=true CI=true",
+		"Azure DevOps": "TF_BUILD=True",
+		"Bitbucket":    "BITBUCKET_BUILD_NUMBER=7 CI=true",
+		"Codefresh":    "CF_BUILD_ID=66",
+		"Jenkins":      "JENKINS_URL=https://jenkins.example/",
+		"Cloud Build":  "BUILDER_OUTPUT=/builder/outputs",
+		"command line": "CI=true ACT=true GITEA_ACTIONS=true",
 	} {
-		if got := variantOf(variables).Name(); got != want {
-			t.Errorf("%v: expected %q to be %q", variables, got, want)
+		if got := variantOf(set(text)).Name(); got != want {
+			t.Errorf("%s: expected %q to be %q", text, got, want)
 		}
 	}
 }
@@ -48,21 +58,25 @@ func TestWhichCI(t *testing.T) {
 // the repository.
 func TestDescriptionBeginsWithTheRepository(t *testing.T) {
 	t.Parallel()
-	for want, variables := range map[string]map[string]string{
-		"CircleCI acme/app run 8 job token":             {"CIRCLECI": "true", "CIRCLE_PROJECT_USERNAME": "acme", "CIRCLE_PROJECT_REPONAME": "app", "CIRCLE_BUILD_NUM": "8", "CIRCLE_JOB": "token"},
-		"CircleCI app":                                  {"CIRCLECI": "true", "CIRCLE_PROJECT_REPONAME": "app"},
-		"Codefresh acme/app acme/build":                 {"CF_BUILD_ID": "66", "CF_REPO_OWNER": "acme", "CF_REPO_NAME": "app", "CF_PIPELINE_NAME": "acme/build"},
-		"Buildkite acme/app build run 3":                {"BUILDKITE": "true", "BUILDKITE_REPO": "git@git.example:acme/app.git", "BUILDKITE_PIPELINE_SLUG": "build", "BUILDKITE_BUILD_NUMBER": "3"},
-		"Buildkite acme/app build":                      {"BUILDKITE": "true", "BUILDKITE_REPO": "https://bot:hunter2@git.example/acme/app.git", "BUILDKITE_PIPELINE_SLUG": "build"},
-		"Buildkite build":                               {"BUILDKITE": "true", "BUILDKITE_REPO": "/srv/git/app", "BUILDKITE_PIPELINE_SLUG": "build"},
-		"Jenkins acme/app acme/app/main run 5":          {"JENKINS_URL": "x", "GIT_URL": "ssh://git@git.example:22/acme/app", "JOB_NAME": "acme/app/main", "BUILD_NUMBER": "5"},
-		"Harness pipeline run 4 job token":              {"HARNESS_PIPELINE_ID": "pipeline", "HARNESS_BUILD_ID": "4", "HARNESS_STEP_ID": "token"},
-		`Buildkite acme/app a\x0ab`:                     {"BUILDKITE": "true", "BUILDKITE_REPO": "https://git.example/acme/app", "BUILDKITE_PIPELINE_SLUG": "a\nb"},
-		"Azure DevOps app build run 20261121.1 job Job": {"TF_BUILD": "True", "BUILD_REPOSITORY_NAME": "app", "BUILD_DEFINITIONNAME": "build", "BUILD_BUILDNUMBER": "20261121.1", "SYSTEM_JOBNAME": "Job"},
+	for want, text := range map[string]string{
+		"CircleCI acme/app run 8":          "CIRCLECI=true CIRCLE_PROJECT_USERNAME=acme CIRCLE_PROJECT_REPONAME=app CIRCLE_BUILD_NUM=8",
+		"CircleCI app job token":           "CIRCLECI=true CIRCLE_PROJECT_REPONAME=app CIRCLE_JOB=token",
+		"Codefresh acme/app a/b":           "CF_BUILD_ID=66 CF_REPO_OWNER=acme CF_REPO_NAME=app CF_PIPELINE_NAME=a/b",
+		"Buildkite acme/app run 3":         "BUILDKITE=true BUILDKITE_REPO=git@git.example:acme/app.git BUILDKITE_BUILD_NUMBER=3",
+		"Buildkite a/b":                    "BUILDKITE=true BUILDKITE_REPO=https://bot:hunter2@git.example/a/b.git",
+		"Buildkite build":                  "BUILDKITE=true BUILDKITE_REPO=/srv/git/app BUILDKITE_PIPELINE_SLUG=build",
+		"Jenkins a/b a/b/main run 5":       "JENKINS_URL=x GIT_URL=ssh://git@git.example:22/a/b JOB_NAME=a/b/main BUILD_NUMBER=5",
+		"Harness build run 4 job x":        "HARNESS_PIPELINE_ID=build HARNESS_BUILD_ID=4 HARNESS_STEP_ID=x",
+		"Azure DevOps a/b run 1 attempt 2": "TF_BUILD=True BUILD_REPOSITORY_NAME=a/b BUILD_BUILDNUMBER=1 SYSTEM_JOBATTEMPT=2",
 	} {
-		if got := variantOf(variables).Description(); got != want {
-			t.Errorf("%v: expected %q to be %q", variables, got, want)
+		if got := variantOf(set(text)).Description(); got != want {
+			t.Errorf("%s: expected %q to be %q", text, got, want)
 		}
+	}
+	// Anyone who may push a branch names the step.
+	evil := map[string]string{"BUILDKITE": "true", "BUILDKITE_STEP_KEY": "a\n##vso[x]b"}
+	if got, want := variantOf(evil).Description(), `Buildkite job a\x0a# #vso[x]b`; got != want {
+		t.Errorf("expected %q to be %q", got, want)
 	}
 }
 
@@ -99,12 +113,7 @@ func TestDebug(t *testing.T) {
 		{"JENKINS_URL=x", false}, {"JENKINS_URL=x JFROG_TOKEN_DEBUG=true", true}, {"JFROG_TOKEN_DEBUG=true", true}, {"JFROG_TOKEN_DEBUG=false", false},
 		{"GITHUB_ACTIONS=true JFROG_TOKEN_DEBUG=true", true},
 	} {
-		variables := map[string]string{}
-		for _, v := range strings.Fields(c.variables) {
-			name, value, _ := strings.Cut(v, "=")
-			variables[name] = value
-		}
-		if got := variantOf(variables).Debug(); got != c.want {
+		if got := variantOf(set(c.variables)).Debug(); got != c.want {
 			t.Errorf("%s: expected %t to be %t", c.variables, got, c.want)
 		}
 	}

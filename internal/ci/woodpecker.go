@@ -11,6 +11,7 @@ var woodpecker = system{
 	},
 	// https://github.com/woodpecker-ci/woodpecker/issues/4837
 	noIDToken: always("Woodpecker issues no ID tokens. Use access-token, from a secret."),
-	noSecret: because("Woodpecker gives a secret to pull requests only if the secret allows that event, and to a " +
-		"plugin only if its list of plugins has the image."),
+	// https://github.com/woodpecker-ci/woodpecker/pull/2749
+	noSecret: because("In Woodpecker a secret that does not exist, or that the event or the image may not have, fails " +
+		"the pipeline: here the setting is missing, or the secret itself is empty."),
 }
