@@ -7,19 +7,19 @@ var forgejo = system{
 	known: []string{"GITHUB_ACTIONS=true", "FORGEJO_ACTIONS=true"}, runner: true, oneLine: true, debug: runnerDebug,
 	facts: runnerFacts, endpoint: runnerEndpoint,
 	identity: []string{"repository", "repository_id", "repository_owner_id"},
-	noIDToken: func(getenv lookup) []string {
+	noIDToken: func(getenv lookup) Advice {
 		if fromFork(getenv) {
-			return []string{forkAdvice("Forgejo", "no ID token"), "  " + forkCondition}
+			return forkAdvice("Forgejo", "no ID token")
 		}
-		return []string{
-			"Forgejo gives a job an ID token only if the workflow or the job asks for it:",
+		return Advice{NoPermission, []string{
+			"Forgejo gives a job an ID token only if the workflow or the job requests it:",
 			"  enable-openid-connect: true",
-		}
+		}}
 	},
-	noSecret: func(getenv lookup) string {
+	noSecret: func(getenv lookup) Advice {
 		if fromFork(getenv) {
-			return forkAdvice("Forgejo", "no secrets") + " " + forkCondition
+			return forkAdvice("Forgejo", "no secrets")
 		}
-		return "In Forgejo a secret that does not exist is empty."
+		return Advice{EmptySecret, []string{"In Forgejo a secret that does not exist is empty."}}
 	},
 }

@@ -7,10 +7,10 @@ var gitea = system{
 	known: []string{"GITHUB_ACTIONS=true", "GITEA_ACTIONS=true"}, runner: true, oneLine: true, debug: runnerDebug,
 	facts: runnerFacts, endpoint: runnerEndpoint,
 	noIDToken: always("Gitea issues no ID tokens yet. Use access-token, from a secret."),
-	noSecret: func(getenv lookup) string {
+	noSecret: func(getenv lookup) Advice {
 		if fromFork(getenv) {
-			return forkAdvice("Gitea", "no secrets") + " " + forkCondition
+			return forkAdvice("Gitea", "no secrets")
 		}
-		return "In Gitea a secret that does not exist is empty."
+		return Advice{EmptySecret, []string{"In Gitea a secret that does not exist is empty."}}
 	},
 }

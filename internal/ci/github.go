@@ -12,33 +12,37 @@ var gitHub = system{
 	known: []string{"GITHUB_ACTIONS=true"}, runner: true, debug: runnerDebug,
 	facts: runnerFacts, endpoint: runnerEndpoint,
 	identity: []string{"repository", "repository_id", "repository_owner_id"},
-	noIDToken: func(getenv lookup) []string {
+	noIDToken: func(getenv lookup) Advice {
 		switch {
 		case fromDependabot(getenv):
-			return []string{
+			return Advice{Dependabot, []string{
 				"Dependabot started this run. GitHub gives its runs an ID token only if the job, or the workflow, has the " +
 					"permission itself:",
 				"  permissions:", "    id-token: write", "    contents: read",
-				"To skip the step instead: if: github.actor != 'dependabot[bot]'",
-			}
+				"To skip the step instead:", "  if: github.actor != 'dependabot[bot]'",
+			}}
 		case fromFork(getenv):
-			return []string{forkAdvice("GitHub", "no ID token"), "  " + forkCondition}
+			return forkAdvice("GitHub", "no ID token")
 		}
-		return []string{
-			"The job may not ask for an ID token. Give the job, or the workflow, the permission:",
+		return Advice{NoPermission, []string{
+			"The job may not request an ID token. Give the job, or the workflow, the permission:",
 			"  permissions:", "    id-token: write", "    contents: read",
-		}
+		}}
 	},
-	noSecret: func(getenv lookup) string {
+	noSecret: func(getenv lookup) Advice {
 		switch {
 		case fromDependabot(getenv):
-			return "Dependabot started this run. GitHub gives its runs no secrets but those of the Dependabot secrets " +
-				"store: add it there too."
+			return Advice{Dependabot, []string{
+				"Dependabot started this run. GitHub gives its runs no secrets but those of the Dependabot secrets " +
+					"store: add it there too.",
+			}}
 		case fromFork(getenv):
-			return forkAdvice("GitHub", "no secrets") + " " + forkCondition
+			return forkAdvice("GitHub", "no secrets")
 		}
-		return "On GitHub a secret that does not exist is empty: a reusable workflow gets secrets only by secrets: " +
-			"inherit or by name, and a job those of an environment only if it names it."
+		return Advice{EmptySecret, []string{
+			"On GitHub a secret that does not exist is empty: a reusable workflow gets secrets only by secrets: " +
+				"inherit or by name, and a job those of an environment only if it names it.",
+		}}
 	},
 }
 
@@ -46,8 +50,11 @@ var gitHub = system{
 const forkCondition = "if: github.event_name != 'pull_request' || github.event.pull_request.head.repo.full_name " +
 	"== github.repository"
 
-func forkAdvice(name, what string) string {
-	return "This run is for a pull request from a fork: " + name + " gives it " + what + ", by design. Skip the step:"
+func forkAdvice(name, what string) Advice {
+	return Advice{Fork, []string{
+		"This run is for a pull request from a fork: " + name + " gives it " + what + ", by design. Skip the step:",
+		"  " + forkCondition,
+	}}
 }
 
 // fromDependabot reports whether Dependabot started the run: its token is

@@ -55,7 +55,7 @@ func TestRunsWithoutCredentials(t *testing.T) {
 			v := variantOf(map[string]string{
 				"GITHUB_ACTIONS": "true", "GITHUB_EVENT_NAME": c.event, "GITHUB_ACTOR": c.actor, "GITHUB_EVENT_PATH": path,
 			})
-			for _, advice := range []string{strings.Join(v.IDTokenAdvice(), "\n"), v.SecretAdvice()} {
+			for _, advice := range []string{strings.Join(v.IDTokenAdvice().Lines, "\n"), strings.Join(v.SecretAdvice().Lines, "\n")} {
 				for who, words := range map[string]string{"fork": "a pull request from a fork", "Dependabot": "Dependabot " +
 					"started this run"} {
 					if got := strings.Contains(advice, words); got != (c.want == who) {

@@ -52,7 +52,7 @@ type Platform interface {
 	Outputs([]Output) error
 	// Usage says, once Outputs has handed values on, how a later step gets them.
 	// lost says that none can.
-	Usage() (line string, lost bool)
+	Usage() (lines []string, lost bool)
 	// Retract takes back what Outputs handed on, after a failure.
 	Retract() error
 	// Clear removes the files that a mint left, but for states.
@@ -70,12 +70,27 @@ type Platform interface {
 	// Identity are the claims by which an identity mapping knows the repository;
 	// none if only sub does.
 	Identity() []string
-	// IDTokenAdvice says what to do if no ID token can be had, a sentence or a
-	// line of a snippet each; none if nothing is known.
-	IDTokenAdvice() []string
-	// SecretAdvice says why a secret may be empty; "" if nothing is known.
-	SecretAdvice() string
+	// IDTokenAdvice says what to do if no ID token can be had.
+	IDTokenAdvice() Advice
+	// SecretAdvice says why a secret may be empty.
+	SecretAdvice() Advice
 }
+
+// Advice is what to do: lines, each a sentence or, indented, a line of a
+// snippet; none if nothing is known.
+type Advice struct {
+	Topic string // the anchor of a heading in docs/troubleshooting.md
+	Lines []string
+}
+
+// Topics of advice.
+const (
+	NoIDToken    = "no-id-token"
+	NoPermission = "no-permission-for-an-id-token"
+	EmptySecret  = "an-empty-secret"
+	Fork         = "a-pull-request-from-a-fork"
+	Dependabot   = "a-run-of-dependabot"
+)
 
 // store keeps the states of mints for revoke: a directory, or the runner's own.
 type store interface {

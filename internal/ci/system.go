@@ -48,11 +48,10 @@ type system struct {
 	// endpoint is where it issues ID tokens, if it does.
 	endpoint func(getenv lookup, audience string) (*service, error)
 
-	// noIDToken says what to do if no ID token can be had, a sentence or a line
-	// of a snippet each.
-	noIDToken func(getenv lookup) []string
+	// noIDToken says what to do if no ID token can be had.
+	noIDToken func(getenv lookup) Advice
 	// noSecret says why a secret may be empty.
-	noSecret func(getenv lookup) string
+	noSecret func(getenv lookup) Advice
 
 	// channel is its own way to hide values and to hand them on, if it has one.
 	channel func(*workspace) channel
@@ -92,10 +91,14 @@ func holds(condition string, getenv lookup, environ []string) bool {
 }
 
 // always is advice that does not depend on the run.
-func always(lines ...string) func(lookup) []string { return func(lookup) []string { return lines } }
+func always(lines ...string) func(lookup) Advice {
+	return func(lookup) Advice { return Advice{NoIDToken, lines} }
+}
 
 // because is a reason that does not depend on the run.
-func because(sentence string) func(lookup) string { return func(lookup) string { return sentence } }
+func because(sentence string) func(lookup) Advice {
+	return func(lookup) Advice { return Advice{EmptySecret, []string{sentence}} }
+}
 
 // variant is a system in one environment: what every platform knows of its CI.
 type variant struct {
@@ -145,17 +148,17 @@ func (v variant) Description() string {
 func (v variant) Identity() []string { return v.identity }
 
 // IDTokenAdvice implements Platform.
-func (v variant) IDTokenAdvice() []string {
+func (v variant) IDTokenAdvice() Advice {
 	if v.noIDToken == nil {
-		return nil
+		return Advice{Topic: NoIDToken}
 	}
 	return v.noIDToken(v.getenv)
 }
 
 // SecretAdvice implements Platform.
-func (v variant) SecretAdvice() string {
+func (v variant) SecretAdvice() Advice {
 	if v.noSecret == nil {
-		return ""
+		return Advice{Topic: EmptySecret}
 	}
 	return v.noSecret(v.getenv)
 }

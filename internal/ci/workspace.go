@@ -224,7 +224,7 @@ func (w *workspace) Summary(string) error { return nil }
 
 // Usage implements Platform. What a shell traces stands in the log, and Jenkins
 // traces every one: https://github.com/jenkinsci/durable-task-plugin
-func (w *workspace) Usage() (line string, lost bool) {
+func (w *workspace) Usage() (lines []string, lost bool) {
 	path := w.envFile
 	if !filepath.IsAbs(path) {
 		path = "./" + filepath.ToSlash(path) // without a slash, a shell looks for it in PATH
@@ -232,5 +232,9 @@ func (w *workspace) Usage() (line string, lost bool) {
 	if q, err := quote(path); err == nil {
 		path = q
 	}
-	return "later commands read the token from " + path + ": set +x; set -a; . " + path + "; set +a. In the end: jfrog-token revoke", false
+	end := "at the end of the job: jfrog-token revoke"
+	if w.settings {
+		end = "at the end of the pipeline: a step of this plugin with command: revoke"
+	}
+	return []string{"later commands read the token with: set +x; set -a; . " + path + "; set +a", end}, false
 }

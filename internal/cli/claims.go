@@ -10,9 +10,12 @@ import (
 	"github.com/ephemeral-ci/jfrog-token/internal/jwt"
 )
 
-// notShown are claims that no mapping matches on: they are new with each token,
-// or about a person.
-var notShown = []string{"jti", "exp", "iat", "nbf", "nonce", "auth_time", "at_hash", "c_hash", "sid", "name"}
+// notShown are claims that no mapping matches on: they are new with each token
+// or run, or about a person.
+var notShown = []string{
+	"jti", "exp", "iat", "nbf", "nonce", "auth_time", "at_hash", "c_hash", "sid", "name",
+	"sha", "workflow_sha", "job_workflow_sha", "run_id", "run_number", "run_attempt", "check_run_id", "job_id", "build_number", "build_commit",
+}
 
 // Of a hostile or a very large token, no more is shown than a reader can use.
 const (
@@ -31,6 +34,9 @@ func claimLines(c jwt.Claims) []string {
 		if !isText {
 			text, _ := json.Marshal(c[name])
 			value = string(text)
+		}
+		if value == "" || value == "null" {
+			continue
 		}
 		lines = append(lines, fmt.Sprintf("  %s: %s", cut(name, maxClaim), cut(value, maxClaim)))
 	}

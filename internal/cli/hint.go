@@ -36,6 +36,8 @@ func say(topic, format string, args ...any) hint {
 	return hint{topic, []string{fmt.Sprintf(format, args...)}}
 }
 
+func advised(a ci.Advice) hint { return hint{a.Topic, a.Lines} }
+
 // explained is an error with what to do about it.
 type explained struct {
 	error
@@ -58,9 +60,9 @@ func (r *run) hint(err error, j *job) hint {
 	var refusal *jfrog.Error
 	switch {
 	case errors.As(err, &missing), errors.Is(err, ci.ErrNone):
-		return hint{"no-id-token", r.ci.IDTokenAdvice()}
+		return advised(r.ci.IDTokenAdvice())
 	case errors.Is(err, ci.ErrAudience):
-		return say("no-id-token", "Set %s to the audience that the integration has in JFrog.", r.ci.Variable("oidc-audience"))
+		return say(ci.NoIDToken, "Set %s to the audience that the integration has in JFrog.", r.ci.Variable("oidc-audience"))
 	case errors.Is(err, ci.ErrExpiring):
 		return say("the-id-token-has-expired", "Have the CI issue the ID token right before this step.")
 	case !errors.As(err, &e):
@@ -87,11 +89,9 @@ func (r *run) hintInputs(e *config.Error) hint {
 	case e.APIKey:
 		return say("an-api-key", "JFrog's API keys reached their end of life. In JFrog, generate an identity token in your user profile, and store that one.")
 	case e.NoCredential:
-		lines := []string{fmt.Sprintf("A secret that does not exist is empty in most CIs. If %s is set from one, is the secret there, and may this job read it?", r.ci.Variable("access-token"))}
-		if s := r.ci.SecretAdvice(); s != "" {
-			lines = append(lines, s)
-		}
-		return hint{"an-empty-secret", lines}
+		lines := []string{fmt.Sprintf("If %s is set from a secret: is the secret there, and may this job read it?", r.ci.Variable("access-token"))}
+		a := r.ci.SecretAdvice()
+		return hint{a.Topic, append(lines, a.Lines...)}
 	}
 	return hint{topic: "a-wrong-input"}
 }

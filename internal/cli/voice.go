@@ -70,11 +70,13 @@ func (j *job) sayToken(t jfrog.Token) {
 
 // sayUsage says how later steps get the token.
 func (j *job) sayUsage() {
-	usage, lost := j.ci.Usage()
+	lines, lost := j.ci.Usage()
 	if lost {
-		j.ci.Warning(usage)
+		j.ci.Warning(lines...)
 	} else {
-		j.ci.Info(usage)
+		for _, l := range lines {
+			j.ci.Info(l)
+		}
 	}
 	if !j.cfg.Revoke {
 		j.ci.Info("revoke is false: the token is not revoked when the job ends")
@@ -321,7 +323,5 @@ func (r *run) sayError(err error) {
 	if _, interrupted := err.(Interrupted); interrupted || r.post || !config.Summarizes(r.inputs) {
 		return // post writes what became of each token
 	}
-	if err := r.ci.Summary(r.failure(append(lines, more...))); err != nil {
-		r.ci.Warning(err.Error())
-	}
+	_ = r.ci.Summary(r.failure(append(lines, more...))) // the log has it
 }

@@ -203,6 +203,9 @@ func TestWhereInputsComeFrom(t *testing.T) {
 	}
 }
 
+// neither names the problem that no credential is set.
+const neither = "access-token or oidc-provider-name"
+
 func TestFallbacksOfTheEnvironment(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -218,8 +221,8 @@ func TestFallbacksOfTheEnvironment(t *testing.T) {
 		{"JF_ACCESS_TOKEN", env{"JF_URL": "https://a.test", "JF_ACCESS_TOKEN": " tok\n"}, "https://a.test", "tok", nil},
 		{"the input before JF_ACCESS_TOKEN", env{"JF_URL": "https://a.test", "JF_ACCESS_TOKEN": "env", "INPUT_ACCESS-TOKEN": "in"}, "https://a.test", "in", nil},
 		{"OIDC mode ignores JF_ACCESS_TOKEN", env{"JF_URL": "https://a.test", "JF_ACCESS_TOKEN": "env", "INPUT_OIDC-PROVIDER-NAME": "p"}, "https://a.test", "", nil},
-		{"a blank JF_ACCESS_TOKEN is none", env{"JF_URL": "https://a.test", "JF_ACCESS_TOKEN": " "}, "", "", []string{"access-token"}},
-		{"nothing at all", env{}, "", "", []string{"url", "access-token"}},
+		{"a blank JF_ACCESS_TOKEN is none", env{"JF_URL": "https://a.test", "JF_ACCESS_TOKEN": " "}, "", "", []string{neither}},
+		{"nothing at all", env{}, "", "", []string{"url", neither}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

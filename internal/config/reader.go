@@ -160,7 +160,7 @@ func (r *reader) missing() {
 		r.problem("access-token", "is empty")
 		return
 	}
-	r.problem("access-token", "no credential is set; set it, or set "+r.Variable("oidc-provider-name")+" to the name of the OIDC integration in JFrog")
+	r.problems = append(r.problems, r.Variable("access-token")+" or "+r.Variable("oidc-provider-name")+": neither is set; set the one to a stored token, or the other to the name of the OIDC integration in JFrog")
 }
 
 // quoted reports whether a value is in quotes that were meant for a shell or

@@ -122,7 +122,7 @@ func (s *Site) newRunner(o Options) error {
 	s.Runner = &runnertest.Runner{Dir: files, Env: map[string]string{
 		"CI": "true", "GITHUB_ACTIONS": "true", "GITHUB_SERVER_URL": "https://github.com", "GITHUB_REPOSITORY": "acme/app",
 		"GITHUB_WORKFLOW": "Build", "GITHUB_RUN_ID": "4711", "GITHUB_RUN_NUMBER": "42", "GITHUB_RUN_ATTEMPT": "1",
-		"GITHUB_JOB": "test", "GITHUB_SHA": "2f1e6b8c5d4a39e7f60718293a4b5c6d7e8f9012", "GITHUB_REF_NAME": "main",
+		"GITHUB_JOB": "test", "GITHUB_ACTION": "jfrog", "GITHUB_SHA": "2f1e6b8c5d4a39e7f60718293a4b5c6d7e8f9012", "GITHUB_REF_NAME": "main",
 		"GITHUB_EVENT_NAME": "push", "GITHUB_ACTOR": "octocat",
 		"ACTIONS_ID_TOKEN_REQUEST_URL":   s.Issuer.RequestURL(),
 		"ACTIONS_ID_TOKEN_REQUEST_TOKEN": s.Issuer.RequestToken(),
