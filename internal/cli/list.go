@@ -24,7 +24,9 @@ func (j *job) list(bearer secret.String) error {
 		return err
 	}
 	// An older platform may ignore the filter, and none orders by two fields.
-	tokens = slices.DeleteFunc(tokens, func(t jfrog.Listed) bool { return !hasPrefix(t.Description, j.cfg.DescriptionPrefix) })
+	tokens = slices.DeleteFunc(tokens, func(t jfrog.Listed) bool {
+		return !hasPrefix(t.Description, j.cfg.DescriptionPrefix)
+	})
 	slices.SortFunc(tokens, func(a, b jfrog.Listed) int {
 		return cmp.Or(b.Issued.Compare(a.Issued), cmp.Compare(a.ID, b.ID))
 	})
@@ -62,7 +64,9 @@ type entry struct {
 func (j *job) json(tokens []jfrog.Listed) ([]string, error) {
 	entries := make([]entry, len(tokens))
 	for i, t := range tokens {
-		e := entry{Description: j.text(t.Description), Subject: j.text(t.Subject), TokenID: j.text(t.ID), Scope: j.text(t.Scope)}
+		e := entry{
+			Description: j.text(t.Description), Subject: j.text(t.Subject), TokenID: j.text(t.ID), Scope: j.text(t.Scope),
+		}
 		if !t.Issued.IsZero() {
 			e.Issued = issued(t)
 		}

@@ -23,9 +23,15 @@ const (
 )
 
 var rows = [][]string{
-	{"GitHub acme/app Build run 4711 attempt 1 job test " + marker, "jfac@01hx0000000000000000000000/users/ci-bot", tokenA, instant, "never", "applied-permissions/user"},
+	{
+		"GitHub acme/app Build run 4711 attempt 1 job test " + marker, "jfac@01hx0000000000000000000000/users/ci-bot",
+		tokenA, instant, "never", "applied-permissions/user",
+	},
 	{"", "", tokenB, "unknown", instant, ""},
-	{strings.Repeat("漢字", 200) + marker, strings.Repeat("x", 300), tokenA, instant, instant, strings.Repeat("applied-permissions/groups:a ", 17)},
+	{
+		strings.Repeat("漢字", 200) + marker, strings.Repeat("x", 300), tokenA, instant, instant,
+		strings.Repeat("applied-permissions/groups:a ", 17),
+	},
 	{strings.Repeat("🚀", 50), "me", tokenB, instant, "never", "é"},
 }
 
@@ -150,7 +156,8 @@ func TestJSONSurvivesTheLog(t *testing.T) {
 	for _, gitHub := range []bool{false, true} {
 		j, out := logged(gitHub)
 		want := []string{
-			"", "GitHub acme/app [jt-A]", "::add-mask::x", "\n::set-output name=x::y", "##[error]x", "###vso[x] ## #", `"\` + "\t\r\n\x00\x1b\x7f\u0085\u200b\u202e\u2028\ufeff",
+			"", "GitHub acme/app [jt-A]", "::add-mask::x", "\n::set-output name=x::y", "##[error]x", "###vso[x] ## #",
+			`"\` + "\t\r\n\x00\x1b\x7f\u0085\u200b\u202e\u2028\ufeff",
 			"\U000e0001\U0001f680", "<script>&", "--- x", "漢字", `\u0023#`,
 		}
 		tokens := make([]jfrog.Listed, len(want))
@@ -178,7 +185,8 @@ func TestJSONSurvivesTheLog(t *testing.T) {
 			t.Fatalf("%v in %s", err, out)
 		}
 		for i, e := range got {
-			if w := want[i]; e.Description != w || e.Subject != w || e.Scope != w || e.TokenID != w || e.Issued != nil || e.Expiry != nil {
+			w := want[i]
+			if e.Description != w || e.Subject != w || e.Scope != w || e.TokenID != w || e.Issued != nil || e.Expiry != nil {
 				t.Errorf("expected %+v to be %q", e, w)
 			}
 		}
@@ -191,7 +199,10 @@ func TestJSONHasNoSecret(t *testing.T) {
 	t.Parallel()
 	j, out := logged(true, "nABCDEFGHIJKLMNOPQRS")
 	lines, err := j.json([]jfrog.Listed{
-		{ID: "a", Description: "x nABCDEFGHIJKLMNOPQRS y", Subject: "\nABCDEFGHIJKLMNOPQRS", Issued: time.Unix(1767323045, 0).UTC(), Expiry: time.Unix(1<<40, 0).UTC()},
+		{
+			ID: "a", Description: "x nABCDEFGHIJKLMNOPQRS y", Subject: "\nABCDEFGHIJKLMNOPQRS",
+			Issued: time.Unix(1767323045, 0).UTC(), Expiry: time.Unix(1<<40, 0).UTC(), // beyond what time.Time marshals
+		},
 	})
 	for _, l := range lines {
 		j.ci.Result(l)
@@ -226,7 +237,9 @@ func TestTableLinesAreNoCommands(t *testing.T) {
 	t.Parallel()
 	j, out := logged(true)
 	for _, head := range []string{"--- ", "+++ ", "~~~ ", "^^^ +++", "::", " ::", "\n::", "##", "##[", "##vso["} {
-		for _, l := range j.table([]jfrog.Listed{{ID: head + "id", Description: head + "x", Subject: "s"}, {ID: head + "id", Subject: head + "x"}}) {
+		for _, l := range j.table([]jfrog.Listed{
+			{ID: head + "id", Description: head + "x", Subject: "s"}, {ID: head + "id", Subject: head + "x"},
+		}) {
 			j.ci.Result(l)
 			if strings.HasPrefix(l, strings.TrimSpace(head)) || strings.HasPrefix(strings.TrimSpace(l), "::") {
 				t.Errorf("%q begins with a command", l)

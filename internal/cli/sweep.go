@@ -48,7 +48,8 @@ func (j *job) revokeOld(bearer secret.String) error {
 var (
 	// errNoDate: the local clock cannot stand in for JFrog's. Where the two are
 	// hours apart, the token of a running job would look old.
-	errNoDate = errors.New("list tokens: response has no usable Date, so that no token's age is known by JFrog's own clock; nothing was revoked")
+	errNoDate = errors.New("list tokens: response has no usable Date, so that no token's age is known by " +
+		"JFrog's own clock; nothing was revoked")
 	// errTimeout is not what is said after a signal.
 	errTimeout = errors.New("not every token was revoked: timeout exceeded")
 )
@@ -85,7 +86,7 @@ func (s *sweep) round() (again bool, err error) {
 			continue
 		}
 		outcome, err := s.jfrog.Revoke(s.time.Work, s.bearer, jfrog.Target{ID: t.ID, Revocable: true})
-		if s.saySwept(t, s.became(outcome, err)); s.interrupted() {
+		if s.saySwept(t, s.became(outcome, err)); err != nil && s.interrupted() {
 			return false, errTimeout
 		}
 		s.count[outcome]++

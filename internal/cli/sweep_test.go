@@ -40,7 +40,7 @@ func TestOrphaned(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 24, 13, 0, 0, 0, time.UTC)
 	const age = 6 * time.Hour
-	good := jfrog.Listed{ID: "a", Description: "GitHub acme/app [jt-AAAAAAAAAAAAAAAA]", Issued: now.Add(-age - time.Second)}
+	good := jfrog.Listed{ID: "a", Description: "GitHub acme/app " + marker, Issued: now.Add(-age - time.Second)}
 	for name, c := range map[string]struct {
 		change func(*jfrog.Listed)
 		want   bool
@@ -54,7 +54,7 @@ func TestOrphaned(t *testing.T) {
 		"nobody knows when it was made": {func(l *jfrog.Listed) { l.Issued = time.Time{} }, false},
 		"without an id":                 {func(l *jfrog.Listed) { l.ID = "" }, false},
 		"without a marker":              {func(l *jfrog.Listed) { l.Description = "GitHub acme/app run 1" }, false},
-		"of another repository":         {func(l *jfrog.Listed) { l.Description = "GitHub acme/app2 [jt-AAAAAAAAAAAAAAAA]" }, false},
+		"of another repository":         {func(l *jfrog.Listed) { l.Description = "GitHub acme/app2 " + marker }, false},
 	} {
 		l := good
 		c.change(&l)

@@ -16,8 +16,8 @@ import (
 var heads = []string{"Description", "Subject", "Token ID", "Issued", "Expiry", "Scope"}
 
 const (
-	description = 0 // indexes into heads
-	tokenID     = 2
+	descriptionColumn = 0
+	idColumn          = 2
 )
 
 // least is how far a column may be narrowed, 0 for one that stays whole. A
@@ -90,16 +90,16 @@ func narrow(widths []int, width int) bool {
 // cut, and below it what else is known.
 func blocks(rows [][]string, width int) []string {
 	var lines []string
-	label := len(gap + heads[description] + gap)
+	label := len(gap + heads[descriptionColumn] + gap)
 	for i, row := range rows {
 		if i > 0 {
 			lines = append(lines, "")
 		}
-		lines = append(lines, row[tokenID])
+		lines = append(lines, row[idColumn])
 		for k, cell := range row {
-			if k != tokenID && cell != "" {
+			if k != idColumn && cell != "" {
 				head := gap + heads[k]
-				lines = append(lines, head+strings.Repeat(" ", label-len(head))+shorten(cell, max(width-label, least[description])))
+				lines = append(lines, head+strings.Repeat(" ", label-len(head))+shorten(cell, max(width-label, least[descriptionColumn])))
 			}
 		}
 	}

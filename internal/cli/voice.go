@@ -212,7 +212,8 @@ func (j *job) sayNamed(id string, outcome jfrog.Outcome, err error) {
 	what := j.became(outcome, err)
 	switch outcome {
 	case jfrog.AlreadyGone:
-		what += ": JFrog has no such token. It does not store a token that lives for less than 3 hours and was not made revocable: such a one is valid until it expires"
+		what += ": JFrog has no such token. It does not store a token that lives for less than 3 hours and was not " +
+			"made revocable: such a one is valid until it expires"
 	case jfrog.CannotRevoke:
 		what += ": " + whyNot
 	}

@@ -50,7 +50,9 @@ func (t Listed) MayRefuse() bool {
 // List returns the tokens whose description JFrog matches with the pattern,
 // which may end in '*'; all that the bearer may see if it is "". date is when
 // JFrog responded, by its own clock; zero if it does not say.
-func (c *Client) List(ctx context.Context, bearer secret.String, pattern string) (tokens []Listed, date time.Time, err error) {
+func (c *Client) List(
+	ctx context.Context, bearer secret.String, pattern string,
+) (tokens []Listed, date time.Time, err error) {
 	var response struct {
 		Tokens []listed `json:"tokens"`
 	}
@@ -61,7 +63,9 @@ func (c *Client) List(ctx context.Context, bearer secret.String, pattern string)
 	}
 	err = c.retry(ctx, OpList, func() error {
 		received := http.Header{}
-		_, err := c.wire.Do(ctx, wire.Request{Method: http.MethodGet, URL: u, Bearer: bearer, MaxBody: maxList, Received: received}, &response)
+		_, err := c.wire.Do(ctx, wire.Request{
+			Method: http.MethodGet, URL: u, Bearer: bearer, MaxBody: maxList, Received: received,
+		}, &response)
 		date = parseDate(received.Get("Date"))
 		return err
 	})
@@ -84,7 +88,8 @@ func parseDate(s string) time.Time {
 		s = rest + " GMT"
 	}
 	for _, layout := range []string{
-		"Mon, 2 Jan 2006 15:04:05 GMT", "Monday, 2-Jan-06 15:04:05 GMT", time.ANSIC, "Mon, 2 Jan 2006 15:04:05 -0700", time.RFC3339,
+		"Mon, 2 Jan 2006 15:04:05 GMT", "Monday, 2-Jan-06 15:04:05 GMT", time.ANSIC,
+		"Mon, 2 Jan 2006 15:04:05 -0700", time.RFC3339,
 	} {
 		if t, err := time.Parse(layout, s); err == nil {
 			return t.UTC()
