@@ -20,9 +20,13 @@ const (
 	idColumn          = 2
 )
 
-// least is how far a column may be narrowed, 0 for one that stays whole. A
-// marker has 21 characters.
-var least = []int{22, 12, 0, 0, 0, 12}
+// least is how far a column may be narrowed, 0 for one that stays whole: a
+// description that shows its marker alone is of no use.
+var least = []int{40, 12, 0, 0, 0, 12}
+
+// leastField is that of a field with a line of its own. A marker has 21
+// characters.
+const leastField = 22
 
 // terminalWidth returns the width of the terminal that w is, 0 if it is none.
 func terminalWidth(w io.Writer) int {
@@ -99,7 +103,7 @@ func blocks(rows [][]string, width int) []string {
 		for k, cell := range row {
 			if k != idColumn && cell != "" {
 				head := gap + heads[k]
-				lines = append(lines, head+strings.Repeat(" ", label-len(head))+shorten(cell, max(width-label, least[descriptionColumn])))
+				lines = append(lines, head+strings.Repeat(" ", label-len(head))+shorten(cell, max(width-label, leastField)))
 			}
 		}
 	}
