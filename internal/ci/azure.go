@@ -1,6 +1,7 @@
 package ci
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -73,9 +74,12 @@ func (a *azureCommands) retract() error {
 }
 
 // clear implements channel. The agent puts the variables that are not secret
-// into the environment of every later step.
-func (a *azureCommands) clear() error {
-	if a.getenv("JF_TOKEN_ID") == "" && a.getenv("JF_TOKEN_EXPIRES_AT") == "" {
+// into the environment of every later step: whose they are is known by the id.
+func (a *azureCommands) clear(envFile []byte) error {
+	id, expiry := a.getenv("JF_TOKEN_ID"), a.getenv("JF_TOKEN_EXPIRES_AT")
+	isAnothers := bytes.Contains(envFile, []byte("JF_TOKEN_ID=")) &&
+		!bytes.Contains(envFile, []byte("JF_TOKEN_ID="+id+"\n"))
+	if id == "" && expiry == "" || isAnothers {
 		return nil
 	}
 	return a.unset()

@@ -3,6 +3,7 @@ package ci
 import (
 	"errors"
 	"maps"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -82,15 +83,23 @@ func TestAzureVariablesAreEmptiedByRevoke(t *testing.T) {
 	for _, c := range []struct {
 		name      string
 		variables map[string]string
+		id        string // in the env file; "" if there is none
 		keep      bool
 		want      bool
 	}{
-		{"a mint handed on", map[string]string{"JF_TOKEN_ID": "id"}, false, true},
-		{"a mint without an id", map[string]string{"JF_TOKEN_EXPIRES_AT": "2026-11-24T13:00:00Z"}, false, true},
-		{"no mint", map[string]string{"JF_URL": "https://acme.jfrog.io", "JF_USER": "me"}, false, false},
-		{"another mint's", map[string]string{"JF_TOKEN_ID": "id"}, true, false},
+		{"a mint handed on", map[string]string{"JF_TOKEN_ID": "id"}, "id", false, true},
+		{"its env file is gone", map[string]string{"JF_TOKEN_ID": "id"}, "", false, true},
+		{"the last was of another env file", map[string]string{"JF_TOKEN_ID": "id"}, "another", false, false},
+		{"a mint without an id", map[string]string{"JF_TOKEN_EXPIRES_AT": "2026-11-24T13:00:00Z"}, "", false, true},
+		{"no mint", map[string]string{"JF_URL": "https://acme.jfrog.io", "JF_USER": "me"}, "", false, false},
+		{"a mint that is running", map[string]string{"JF_TOKEN_ID": "id"}, "id", true, false},
 	} {
 		w, stdout, _ := onAzure(t, c.variables)
+		if c.id != "" {
+			if err := os.WriteFile(w.envFile, []byte(envHead+"JF_TOKEN_ID="+c.id+"\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
 		err := w.Clear(c.keep)
 		if got := strings.Contains(stdout.String(), "variable=JF_ACCESS_TOKEN;issecret=true]\n"); err != nil || got != c.want {
 			t.Errorf("%s: expected %q, %v to be %t", c.name, stdout, err, c.want)

@@ -44,8 +44,9 @@ type channel interface {
 	handOn([]Output) error
 	// retract takes back what handOn did in this run.
 	retract() error
-	// clear takes back what handOn did in another run.
-	clear() error
+	// clear takes back what handOn did in the run whose env file this was; nil if
+	// that is gone.
+	clear(envFile []byte) error
 }
 
 // noChannel does nothing.
@@ -55,7 +56,7 @@ func (noChannel) hide([]string) error   { return nil }
 func (noChannel) check() error          { return nil }
 func (noChannel) handOn([]Output) error { return nil }
 func (noChannel) retract() error        { return nil }
-func (noChannel) clear() error          { return nil }
+func (noChannel) clear([]byte) error    { return nil }
 
 // Prefixes implements Platform. A setting of a plugin may be given by hand
 // too.
@@ -206,6 +207,7 @@ func removeEnv(path string) error {
 func (w *workspace) Clear(keepEnv bool) error {
 	var err error
 	if !keepEnv {
+		text, _ := readOwn(w.envFile)
 		if err = removeEnv(w.envFile); err != nil {
 			err = fmt.Errorf("remove env-file: %w", err)
 		}
@@ -213,7 +215,7 @@ func (w *workspace) Clear(keepEnv bool) error {
 		for _, tmp := range left {
 			_ = os.Remove(tmp)
 		}
-		err = errors.Join(err, w.channel.clear())
+		err = errors.Join(err, w.channel.clear(text))
 	}
 	w.stateDir.remove()
 	return err
