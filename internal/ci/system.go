@@ -38,6 +38,8 @@ type system struct {
 	debug string
 
 	facts facts
+	// who names the user and the machine, if no repository is known.
+	who func(getenv lookup) string
 
 	// idTokens are the variables in which it hands out an ID token, the best
 	// first. Each has an audience that was fixed where it was configured.
@@ -129,6 +131,9 @@ func (v variant) Run() Run {
 func (v variant) Description() string {
 	f := v.facts
 	repo := v.get(f.repo)
+	if v.who != nil {
+		repo = v.who(v.getenv)
+	}
 	if repo == "" {
 		repo = repositoryOf(v.get(f.url))
 	}

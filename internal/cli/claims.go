@@ -21,6 +21,7 @@ var notShown = []string{
 const (
 	maxClaims = 60
 	maxClaim  = 200 // characters
+	maxScope  = 500 // which is JFrog's own limit
 )
 
 // claimLines lists the claims of an ID token, whoever issued it.

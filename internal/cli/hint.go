@@ -22,14 +22,17 @@ type hint struct {
 }
 
 // help is where the headings are.
-const help = "https://github.com/ephemeral-ci/jfrog-token/blob/main/docs/troubleshooting.md#"
+const (
+	help    = "https://github.com/ephemeral-ci/jfrog-token/blob/main/docs/troubleshooting.md#"
+	seeAlso = "See "
+)
 
 // all returns the lines and where more is said; none for the zero hint.
 func (h hint) all() []string {
 	if h.topic == "" {
 		return h.lines
 	}
-	return append(h.lines, "See "+help+h.topic)
+	return append(h.lines, seeAlso+help+h.topic)
 }
 
 func say(topic, format string, args ...any) hint {
@@ -147,7 +150,7 @@ func (j *job) hintRefusal(r *jfrog.Error) hint {
 	case jfrog.NoUser:
 		return say("an-identity-mapping-without-a-user", "The identity mapping names no user, and JFrog creates a token only for a user. Set the user name in the mapping, or %s.", v("username"))
 	case jfrog.NoGroup:
-		return say("a-group-that-does-not-exist", "JFrog does not create a token for these groups: %s. Compare %s with the groups in JFrog, upper and lower case included; without administrator rights, only groups of the user can be requested.", j.requested(), v("groups"))
+		return say("a-group-that-does-not-exist", "JFrog does not create a token with %s. Compare %s with the groups in JFrog, upper and lower case included; without administrator rights, only groups of the user can be requested.", j.asked.Scope, v("groups"))
 	case jfrog.NoEndpoint:
 		if r.Op == jfrog.OpExchange {
 			return say("a-platform-without-the-endpoint", "The platform does not know the endpoint. OIDC needs JFrog Artifactory 7.77.3 or later (7.73.1 in the cloud) with an Enterprise license. Without it, use %s.", v("access-token"))

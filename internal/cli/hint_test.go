@@ -95,7 +95,7 @@ func TestEveryHintHasItsHeadingAndItsScenario(t *testing.T) {
 		all.Write(text)
 	}
 	for _, h := range headings {
-		if !strings.Contains(all.String(), "See "+help+h+"\n") {
+		if !regexp.MustCompile(regexp.QuoteMeta(help+h) + `\b[^-]`).MatchString(all.String()) {
 			t.Errorf("no scenario has the hint %s in its golden", h)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ephemeral-ci/jfrog-token/internal/config"
 	"github.com/ephemeral-ci/jfrog-token/internal/jfrog"
 )
 
@@ -21,7 +22,7 @@ func (j *job) summary(t jfrog.Token) string {
 	if t.Revocable {
 		revocable = "yes"
 	}
-	outside := func(s string) string { return markdown(j.ci.Clean(s)) }
+	outside := func(s string) string { return markdown(cut(j.ci.Clean(s), config.MaxDescription)) }
 	row := []string{outside(description), outside(t.Username), outside(t.ID), issued.Format(time.RFC3339), expiry, outside(t.Scope), revocable}
 	return fmt.Sprintf("### JFrog token for %s\n\n| Description | Subject | Token ID | Issued | Expiry | Scope | Revocable |\n|---|---|---|---|---|---|---|\n| %s |\n",
 		j.cfg.URL.Host, strings.Join(row, " | "))
@@ -34,7 +35,9 @@ func (r *run) failure(lines []string) string {
 	b.WriteString("### jfrog-token failed\n\n")
 	for _, l := range lines {
 		text := markdown(r.ci.Clean(l))
-		if strings.HasPrefix(l, "  ") {
+		if strings.HasPrefix(l, seeAlso) {
+			text = "See <" + strings.TrimPrefix(l, seeAlso) + ">"
+		} else if strings.HasPrefix(l, "  ") {
 			text = "<code>" + strings.ReplaceAll(text, " ", "&nbsp;") + "</code>"
 		}
 		b.WriteString(text + "<br>\n")
@@ -46,8 +49,10 @@ func (r *run) failure(lines []string) string {
 // HTML, and within its cell. What is to be redacted must be gone by then.
 func markdown(s string) string {
 	var b strings.Builder
-	for _, r := range s {
+	for i, r := range s {
 		switch {
+		case r == '.' && i >= 3 && strings.EqualFold(s[i-3:i], "www"): // GitHub makes a link of it
+			b.WriteString("&#46;")
 		case r < ' ' || r == 0x7f:
 			b.WriteByte(' ')
 		case strings.ContainsRune("\\`*_{}[]<>()#+!|~&\"'$:@", r):

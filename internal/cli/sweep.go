@@ -57,7 +57,7 @@ var (
 // round lists the tokens and revokes the old ones. It reports whether another
 // round may find more.
 func (s *sweep) round() (again bool, err error) {
-	if s.time.Work.Err() != nil {
+	if s.over() {
 		return false, errTimeout
 	}
 	tokens, date, err := s.jfrog.List(s.time.Work, s.bearer, pattern(s.cfg.DescriptionPrefix))
@@ -74,7 +74,7 @@ func (s *sweep) round() (again bool, err error) {
 			continue
 		}
 		s.seen[t.ID] = true
-		if s.time.Work.Err() != nil {
+		if s.over() {
 			return false, errTimeout
 		}
 		if s.cfg.DryRun {
@@ -93,6 +93,13 @@ func (s *sweep) round() (again bool, err error) {
 		again = again || outcome == jfrog.WasRevoked || outcome == jfrog.AlreadyGone
 	}
 	return again, nil
+}
+
+// over reports whether the time is over. An attempt that the deadline ended
+// returns a moment before the context says so.
+func (s *sweep) over() bool {
+	deadline, ok := s.time.Work.Deadline()
+	return s.time.Work.Err() != nil || ok && time.Until(deadline) < 10*time.Millisecond
 }
 
 // orphaned reports whether sweep takes a token: it is one of ours, has the

@@ -65,7 +65,7 @@ func (j *job) sayToken(t jfrog.Token) {
 	if !t.Expiry.IsZero() {
 		expiry = fmt.Sprintf("expires %s (in %s)", t.Expiry.Format(time.RFC3339), span(t.Lifetime))
 	}
-	j.ci.Info(fmt.Sprintf("token %s for %s, scope %s, %s, %s", orNone(t.ID), orNone(t.Username), orNone(t.Scope), expiry, revocable))
+	j.ci.Info(fmt.Sprintf("token %s for %s, scope %s, %s, %s", orNone(cut(t.ID, maxClaim)), orNone(cut(t.Username, maxClaim)), orNone(cut(t.Scope, maxScope)), expiry, revocable))
 }
 
 // sayUsage says how later steps get the token.
@@ -154,11 +154,11 @@ func (r *run) sayRevoked(e lease.Event, s lease.State) {
 // sayUnknown names the token that may exist, so that a person can find it.
 func (r *run) sayUnknown(e lease.Event) {
 	if e.Role == lease.Exchanged {
-		lifetime := "as long as the identity mapping says"
+		lifetime := "as the identity mapping says"
 		if e.Lifetime > 0 {
-			lifetime = "at most " + span(e.Lifetime)
+			lifetime = "after at most " + span(e.Lifetime)
 		}
-		r.ci.Warning(fmt.Sprintf("the outcome of %s is unknown: JFrog may have issued as many tokens that nobody received; each lives %s", plural(e.Lost, "exchange", "exchanges"), lifetime))
+		r.ci.Warning(fmt.Sprintf("the outcome of %s is unknown: JFrog may have issued as many tokens that nobody received; each expires %s", plural(e.Lost, "exchange", "exchanges"), lifetime))
 		return
 	}
 	r.ci.Warning("the outcome of a request is unknown, and JFrog may have made a token that nobody holds: "+e.Err.Error(),

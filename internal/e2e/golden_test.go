@@ -19,6 +19,7 @@ var fixups = []struct {
 }{
 	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`), "<time>"},
 	{regexp.MustCompile(`-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----(\\n)*`), "<pem>"},
+	{regexp.MustCompile(`command line \S+ \[jt-`), "command line <who> [jt-"},
 	{regexp.MustCompile(`\[jt-[A-Z2-7]{16}\]`), "[jt-<mark>]"},
 	{regexp.MustCompile(`&#91;jt-[A-Z2-7]{16}&#93;`), "[jt-<mark>]"},
 	{regexp.MustCompile(`%5Bjt-[A-Z2-7]{16}%5D`), "[jt-<mark>]"},

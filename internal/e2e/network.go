@@ -14,7 +14,7 @@ import (
 
 // Network is what lies between a job and JFrog.
 type Network struct {
-	Plain   bool     `json:"-"`       // HTTP on loopback, without TLS
+	Plain   bool     `json:"plain"`   // HTTP on loopback, without TLS
 	Names   []string `json:"names"`   // of JFrog's certificate; 127.0.0.1 and localhost unless set
 	Expired bool     `json:"expired"` // the certificate has
 	TLS11   bool     `json:"tls11"`   // JFrog speaks TLS 1.1 and older alone

@@ -87,6 +87,17 @@ func (s stream) Write(p []byte) (int, error) {
 	return s.to.Write(p)
 }
 
+// cmdCall runs the binary with arguments, as a person types them, and without
+// the variables of with.yml: "call mint --expires-in 5m".
+func cmdCall(ts *testscript.TestScript, neg bool, args []string) {
+	s := of(ts)
+	c := s.process(maps.Clone(s.Runner.Env), args...)
+	ts.Check(c.Start())
+	res, err := c.Wait()
+	ts.Check(err)
+	s.finish(ts, neg, res)
+}
+
 func (s *scenario) command(ts *testscript.TestScript, args []string) *command {
 	file := "with.yml"
 	if len(args) > 1 {
@@ -102,7 +113,12 @@ func (s *scenario) command(ts *testscript.TestScript, args []string) *command {
 	if args[0] != "-" {
 		env[s.platformInput("command")] = args[0]
 	}
-	c := &command{cmd: exec.Command(binary), shown: func(text string) string { return text }}
+	return s.process(env)
+}
+
+// process is the binary with arguments in an environment.
+func (s *scenario) process(env map[string]string, args ...string) *command {
+	c := &command{cmd: exec.Command(binary, args...), shown: func(text string) string { return text }}
 	switch {
 	case s.azure != nil:
 		maps.Copy(env, s.azure.Environment())

@@ -47,7 +47,7 @@ func TestScenariosCompareRequests(t *testing.T) {
 	if err != nil || len(files) < 100 {
 		t.Fatalf("%d scenarios are found: %v", len(files), err)
 	}
-	runs := regexp.MustCompile(`(?m)^(\[[^]]*\] )?(! )?(within \S+ |signal \S+ \S+ )?(main|post|run)\b.*\n`)
+	runs := regexp.MustCompile(`(?m)^(\[[^]]*\] )?(! )?(within \S+ |signal \S+ \S+ )?(main|post|run|call)\b.*\n`)
 	compares := regexp.MustCompile(`(?m)^(cmp requests golden\.requests|sent 0)$`)
 	for _, file := range files {
 		archive, err := txtar.ParseFile(file)
@@ -68,7 +68,7 @@ var commands = map[string]func(*testscript.TestScript, bool, []string){
 	"main": cmdMain, "post": cmdPost, "code": cmdCode, "job": cmdJob, "use": cmdUse, "alive": cmdAlive,
 	"faults": cmdFaults, "age": cmdAge, "revoked-by-admin": cmdRevokedByAdmin, "sent": cmdSent, "masked": cmdMasked,
 	"same-outputs-as-action": cmdSameOutputs, "proxied": cmdProxied, "platform": cmdPlatform, "services": cmdServices,
-	"run": cmdRun, "source": cmdSource, "mode": cmdMode, "dotenv": cmdDotenv, "nothing-left": cmdNothingLeft,
+	"run": cmdRun, "call": cmdCall, "source": cmdSource, "mode": cmdMode, "dotenv": cmdDotenv, "nothing-left": cmdNothingLeft,
 	"signal": cmdSignal, "within": cmdWithin, "appears": cmdAppears, "refreshed": cmdRefreshed, "issued": cmdIssued,
 	"states": cmdStates, "left-over": cmdLeftOver, "long-ca": cmdLongCA, "unmasked": cmdUnmasked,
 	"variables": cmdVariables,
@@ -122,6 +122,9 @@ func setUp(env *testscript.Env) error {
 	_, jfrogAddress, _ := strings.Cut(s.Platform.URL(), "://")
 	_, ciAddress, _ := strings.Cut(s.Issuer.URL(), "://")
 	pairs := []string{jfrogAddress, "jfrog.test", ciAddress, "ci.test", s.Dir, "$WORK"}
+	for _, a := range []string{jfrogAddress, ciAddress} { // as the job summary has them
+		pairs = append(pairs, strings.ReplaceAll(a, ":", "&#58;"), "<address>")
+	}
 	env.Setenv("JF_URL", s.Platform.URL())
 	if s.Proxy != nil {
 		env.Setenv("PROXY", s.Proxy.Address)
