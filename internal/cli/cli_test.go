@@ -107,8 +107,8 @@ func TestHelpFitsATerminal(t *testing.T) {
 				}
 			}
 			for _, i := range config.Inputs {
-				applies := len(args) == 1 || slices.Contains(i.Commands, args[0]) || slices.Contains(i.Commands, args[1])
-				if strings.Contains(out.String(), "  "+map[bool]string{true: "", false: "--"}[i.Secret]+i.Name+" ") != applies {
+				applies := len(args) == 1 || i.AppliesTo(args[0]) || i.AppliesTo(args[1])
+				if strings.Contains(out.String(), "  "+map[bool]string{true: "", false: "--"}[i.Secret()]+i.Name+" ") != applies {
 					t.Errorf("%s: expected %s to be there: %t\n%s", args, i.Name, applies, out.String())
 				}
 			}

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/ephemeral-ci/jfrog-token/internal/config"
@@ -45,7 +44,7 @@ func (r *run) inputsFor(command string) string {
 	var b strings.Builder
 	group := ""
 	for _, i := range config.Inputs {
-		if command != "" && !slices.Contains(i.Commands, command) {
+		if command != "" && !i.AppliesTo(command) {
 			continue
 		}
 		if i.Group != group {
@@ -53,7 +52,7 @@ func (r *run) inputsFor(command string) string {
 			b.WriteString("\n" + group + "\n")
 		}
 		name := "--" + i.Name
-		if i.Secret {
+		if i.Secret() {
 			name = i.Name + " (secret)"
 		}
 		fmt.Fprintf(&b, "  %-26s %s\n", name, r.inputs.Variable(i.Name))

@@ -195,7 +195,7 @@ func TestWhereInputsComeFrom(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			got, _, _ := c.env.source("INPUT_", "PLUGIN_").find(inputOf("PROJECT_KEY"))
+			got, _, _ := c.env.source("INPUT_", "PLUGIN_").find(input("project-key"))
 			if got != c.want {
 				t.Errorf("expected %q to be %q", got, c.want)
 			}

@@ -62,7 +62,7 @@ func ParseArgs(args []string) (Args, error) {
 			hasValue = hasValue || value != ""
 		}
 		switch _, twice := a.Flags[name]; {
-		case i.Secret:
+		case i.Secret():
 			problems = append(problems, "--"+name+": a secret does not belong on a command line, which every process of the machine can read; set it in the environment")
 		case !hasValue:
 			problems = append(problems, "--"+name+": has no value; write --"+name+"=VALUE if it begins with --")
@@ -82,8 +82,8 @@ func ParseArgs(args []string) (Args, error) {
 func (a Args) CheckFlags(command string) error {
 	var problems []string
 	for _, i := range Inputs {
-		if _, ok := a.Flags[i.Name]; ok && i.Name != "command" && !slices.Contains(i.Commands, command) {
-			problems = append(problems, "--"+i.Name+": is not for "+command+", but for "+or(i.Commands))
+		if _, ok := a.Flags[i.Name]; ok && i.Name != "command" && !i.AppliesTo(command) {
+			problems = append(problems, "--"+i.Name+": is not for "+command+", but for "+or(strings.Fields(i.Commands)))
 		}
 	}
 	if problems != nil {

@@ -21,35 +21,34 @@ type reader struct {
 // Lookup implements envconfig.Lookuper. It returns only what envconfig can
 // decode: envconfig stops at the first value that it cannot, and quotes it.
 func (r *reader) Lookup(key string) (string, bool) {
-	i := inputOf(key)
+	i := input(strings.ReplaceAll(strings.ToLower(key), "_", "-"))
 	v, from, ok := r.find(i)
 	if !ok {
-		return "", false
+		return i.Default, i.Default != ""
 	}
 	v, wrong := i.parse(v)
 	if wrong != "" {
 		r.problems = append(r.problems, from+": "+wrong)
-		return "", false
+		return i.Default, i.Default != ""
 	}
 	return v, true
 }
 
 // problem is about an input that is set, or missing.
-func (r *reader) problem(input, what string) {
-	r.problems = append(r.problems, r.name(input)+": "+what)
+func (r *reader) problem(name, what string) {
+	r.problems = append(r.problems, r.name(name)+": "+what)
 }
 
 // name is under what an input is set, or can be.
-func (r *reader) name(input string) string {
-	i, _ := Named(input)
-	if _, from, ok := r.find(i); ok {
+func (r *reader) name(name string) string {
+	if _, from, ok := r.find(input(name)); ok {
 		return from
 	}
-	return r.Variable(input)
+	return r.Variable(name)
 }
 
-func (r *reader) warn(input, what string) {
-	r.c.Warnings = append(r.c.Warnings, r.name(input)+" "+what)
+func (r *reader) warn(name, what string) {
+	r.c.Warnings = append(r.c.Warnings, r.name(name)+" "+what)
 }
 
 var (
@@ -88,7 +87,7 @@ func (r *reader) check(command string) {
 			break
 		}
 	}
-	if wrong := text(c.DescriptionPrefix, MaxDescription); wrong != "" {
+	if wrong := line(c.DescriptionPrefix, MaxDescription); wrong != "" {
 		r.problem("description-prefix", wrong)
 	}
 	if strings.Contains(c.DescriptionPrefix, "*") {

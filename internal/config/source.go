@@ -47,9 +47,9 @@ const (
 // keep the dashes of an input's name, Woodpecker and people turn them into '_'.
 func spellings(prefix string, i Input) []string {
 	if prefix == ourPrefix {
-		return []string{prefix + i.key}
+		return []string{prefix + i.key()}
 	}
-	return []string{prefix + strings.ReplaceAll(i.key, "_", "-"), prefix + i.key}
+	return []string{prefix + strings.ReplaceAll(i.key(), "_", "-"), prefix + i.key()}
 }
 
 // find returns the value of an input, trimmed, and the name under which it was
@@ -77,24 +77,23 @@ func (s *Source) find(i Input) (value, from string, ok bool) {
 }
 
 // Give sets an input, as a flag does.
-func (s *Source) Give(input, value string) {
+func (s *Source) Give(name, value string) {
 	if s.flags == nil {
 		s.flags = map[string]string{}
 	}
-	s.flags[input] = value
+	s.flags[name] = value
 }
 
 // IsSet reports whether an input is set, usable or not.
-func (s *Source) IsSet(input string) bool {
-	i, _ := Named(input)
-	_, _, ok := s.find(i)
+func (s *Source) IsSet(name string) bool {
+	_, _, ok := s.find(input(name))
 	return ok
 }
 
 // stored returns the stored token: the input, else the variable that JFrog's own
 // tools read.
 func (s *Source) stored() (token string, ok bool) {
-	i := inputOf("ACCESS_TOKEN")
+	i := input("access-token")
 	if v, _, ok := s.find(i); ok {
 		return v, true
 	}
@@ -104,11 +103,11 @@ func (s *Source) stored() (token string, ok bool) {
 
 // isBlank reports whether the variable of an input exists, with nothing in it.
 // On GitHub every one exists.
-func (s *Source) isBlank(input string) bool {
-	i, _ := Named(input)
+func (s *Source) isBlank(name string) bool {
+	i := input(name)
 	for _, prefix := range s.Prefixes {
-		for _, name := range spellings(prefix, i) {
-			if v, set := s.env[name]; set && prefix != inputPrefix && strings.TrimSpace(v) == "" {
+		for _, variable := range spellings(prefix, i) {
+			if v, set := s.env[variable]; set && prefix != inputPrefix && strings.TrimSpace(v) == "" {
 				return true
 			}
 		}
@@ -120,7 +119,7 @@ func (s *Source) isBlank(input string) bool {
 // counts: it ends the prefix's last word.
 func trim(i Input, v string) string {
 	trimmed := strings.TrimSpace(v)
-	if i.key == "DESCRIPTION_PREFIX" && trimmed != "" {
+	if i.Name == "description-prefix" && trimmed != "" {
 		return strings.TrimRight(strings.TrimLeft(v, " \t\r\n"), "\t\r\n")
 	}
 	return trimmed

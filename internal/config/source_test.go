@@ -1,6 +1,7 @@
 package config
 
 import (
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -190,7 +191,7 @@ func TestFlagsOfAnotherCommand(t *testing.T) {
 	for _, i := range Inputs {
 		for _, command := range []string{"mint", "revoke", "list", "sweep", "version"} {
 			err := Args{Flags: map[string]string{i.Name: "x"}}.CheckFlags(command)
-			if applies := slices.Contains(i.Commands, command) || i.Name == "command"; applies != (err == nil) {
+			if applies := i.AppliesTo(command) || i.Name == "command"; applies != (err == nil) {
 				t.Errorf("%s --%s: expected %v to be %t", command, i.Name, err, applies)
 			}
 		}
@@ -221,7 +222,7 @@ func FuzzParseArgs(f *testing.F) {
 		}
 		for name, v := range a.Flags {
 			i, ok := Named(name)
-			if !ok || i.Secret || v != "true" && !strings.Contains(line, v) {
+			if !ok || i.Secret() || v != "true" && !strings.Contains(line, v) {
 				t.Errorf("%q: expected %q, %q to be %q", args, name, v, "an input and its value")
 			}
 		}
@@ -272,39 +273,31 @@ func TestURLsOfNewcomers(t *testing.T) {
 		"https://$(id)":                                    "is not a URL with the name or address of a host",
 		"eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0.c2lnbmF0dXJl": "must begin with https://", // a token in the wrong place
 	} {
-		if _, wrong := inputOf("URL").parse(v); wrong != want {
+		if _, wrong := input("url").parse(v); wrong != want {
 			t.Errorf("%s: expected %q to be %q", v, wrong, want)
 		}
 	}
 }
 
-// The marker that is added must have room.
-func TestDescriptionHasRoomForTheMarker(t *testing.T) {
+// Each row of the table has a field of Config, and each field a row.
+func TestTableAndConfigAgree(t *testing.T) {
 	t.Parallel()
-	if got := inputOf("DESCRIPTION").max; got != MaxDescription-MarkerLength {
-		t.Errorf("expected %d to be %d", got, MaxDescription-MarkerLength)
+	var rows, fields []string
+	for _, i := range Inputs {
+		rows = append(rows, i.key())
 	}
-}
-
-// C7: HTTPS_PROXY=host:xx was ignored, and JFrog dialed directly.
-func TestProxyVariables(t *testing.T) {
-	t.Parallel()
-	for v, ok := range map[string]bool{
-		"http://proxy.test:3128": true, "proxy.test:3128": true, "proxy.test": true, "https://user:pass@proxy.test": true, "socks5://proxy.test:1080": true,
-		"http://[::1]:3128": true, "10.0.0.1:3128": true, "": true,
-		"host:xx": false, "http://host:xx": false, "http://": false, "ftp://proxy.test": false, "http://proxy.test:99999": false, "http:// proxy.test": false,
-		"$(PROXY)": false, "http://n33dle\x01": false,
-	} {
-		for _, name := range []string{"HTTPS_PROXY", "https_proxy"} {
-			_, err := load(stored.with(nil).and(name, v))
-			if list := problems(err); ok != (list == nil) || !ok && !about(list, name) {
-				t.Errorf("%s=%s: expected %q to be %t", name, v, list, ok)
-			}
-			mustNotHold(t, err, "n33dle")
+	for f := range reflect.TypeFor[Config]().Fields() {
+		if tag, ok := f.Tag.Lookup("env"); ok {
+			key, _, _ := strings.Cut(tag, ",")
+			fields = append(fields, key)
 		}
 	}
-	_, err := load(stored.with(nil).and("HTTPS_PROXY", "proxy.test").and("https_proxy", "host:xx"))
-	if err != nil {
-		t.Errorf("expected %v to be %v: net/http reads the other one alone", err, nil)
+	if slices.Sort(rows); !slices.Equal(rows, slices.Sorted(slices.Values(fields))) {
+		t.Errorf("expected the rows %q to be the fields %q", rows, fields)
+	}
+	for _, i := range Inputs {
+		if _, wrong := i.parse(i.Default); i.Default != "" && wrong != "" {
+			t.Errorf("%s: the default %s", i.Name, wrong)
+		}
 	}
 }

@@ -2,61 +2,143 @@ package config
 
 import (
 	"fmt"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
-
-	"github.com/ephemeral-ci/jfrog-token/internal/secret"
 )
 
-// Input is one row of the table.
+// Input is one row of the table of inputs. From it come the parsing, the flags,
+// the help, action.yml and the README's table; a field of Config has its value.
 type Input struct {
 	Name, Default, Help string
-	Group               string   // in the help
-	Commands            []string // to which it applies
-	Secret              bool
-	FilesOnly           bool // of no use to GitHub's runner, and not in action.yml
+	Group               string // in the help
+	Commands            string // to which it applies, separated by spaces
+	FilesOnly           bool   // of no use to GitHub's runner, and not in action.yml
 
-	key    string // in its variable's name: upper case, with '_'
+	kind   kind
 	or     string // another variable, read if the input is not set
-	kind   reflect.Type
-	max    int
-	values []string // of a choice
+	max    int    // characters of a text, or the largest number
+	values string // of a choice, separated by spaces
 }
 
-// Inputs is every input, in the order of the table.
-var Inputs = readTable()
+// kind is how a value is checked and decoded.
+type kind int
 
-func readTable() []Input {
-	var list []Input
-	var group, commands string
-	for f := range reflect.TypeFor[Config]().Fields() {
-		tag, ok := f.Tag.Lookup("env")
-		if !ok {
-			continue
+const (
+	text kind = iota // as it is; one line if it has a limit
+	secretText
+	address // the platform's URL
+	boolean
+	duration
+	number
+	choice
+	list // separated by spaces, commas or new lines
+)
+
+// group gives inputs a heading in the help, and the commands to which those apply
+// that do not name their own.
+func group(title, commands string, inputs ...Input) []Input {
+	for n := range inputs {
+		inputs[n].Group = title
+		if inputs[n].Commands == "" {
+			inputs[n].Commands = commands
 		}
-		key, options, _ := strings.Cut(tag, ", ")
-		def, _ := strings.CutPrefix(options, "default=")
-		if def == "noinit" {
-			def = ""
-		}
-		if g := f.Tag.Get("group"); g != "" {
-			group = g
-		}
-		if c, ok := f.Tag.Lookup("for"); ok {
-			commands = c
-		}
-		limit, _ := strconv.Atoi(f.Tag.Get("max"))
-		list = append(list, Input{
-			Name: strings.ReplaceAll(strings.ToLower(key), "_", "-"), Default: def, Help: f.Tag.Get("help"),
-			Group: group, Commands: strings.Fields(commands), Secret: f.Type == reflect.TypeFor[secret.String](), FilesOnly: f.Tag.Get("only") == "files",
-			key: key, or: f.Tag.Get("or"), kind: f.Type, max: limit, values: strings.Fields(f.Tag.Get("oneof")),
-		})
 	}
-	return list
+	return inputs
+}
+
+// Inputs is the table.
+var Inputs = slices.Concat(
+	group("JFrog, and who the job is", "mint list sweep revoke",
+		Input{Name: "url", kind: address, or: "JF_URL",
+			Help: "JFrog Platform URL, such as https://acme.jfrog.io. Default: the variable JF_URL."},
+		Input{Name: "oidc-provider-name", max: 255,
+			Help: "Name of the OIDC integration in JFrog. Turns OIDC mode on."},
+		Input{Name: "oidc-audience", max: 1024,
+			Help: "Audience to request for the ID token. Without it, none is requested."},
+		Input{Name: "id-token", kind: secretText,
+			Help: "ID token that the CI already issued. GitHub and Forgejo need none."},
+		Input{Name: "identity-mapping-name", max: 255,
+			Help: "Identity mapping to use. Default: the first that matches."},
+		Input{Name: "project-key",
+			Help: "JFrog project of the identity mapping or of the token."},
+		Input{Name: "application-key", max: 255,
+			Help: "JFrog application, for the exchange of an ID token."},
+		Input{Name: "access-token", kind: secretText,
+			Help: "Stored identity, access or reference token. Turns stored mode on. " +
+				"Default: the variable JF_ACCESS_TOKEN, which OIDC mode ignores."},
+		Input{Name: "ca-cert",
+			Help: "Further trusted root certificates: PEM text of at most 16 KiB, or the path of a PEM file."},
+	),
+	group("The token", "mint",
+		Input{Name: "scope",
+			Help: "Scope of the token: scope tokens separated by spaces or new lines, such as applied-permissions/user."},
+		Input{Name: "groups",
+			Help: "Group names, one a line or separated by commas: short for one applied-permissions/groups scope."},
+		Input{Name: "expires-in", kind: duration,
+			Help: "Lifetime of the token: 15m, 1h30m, 2d, or seconds. " +
+				"Default: 1h in stored mode, the identity mapping's in OIDC mode."},
+		Input{Name: "username", max: 255,
+			Help: "User to create the token for. Default: the user of the credential."},
+		Input{Name: "audience", max: 255,
+			Help: "JFrog services that accept the token, such as jfrt@* jfac@*. Default: JFrog's, which is all."},
+		Input{Name: "description", max: MaxDescription - MarkerLength,
+			Help: "Description of the token in JFrog. Default: the CI, repository, workflow, run and job. " +
+				"A unique marker is added to it."},
+		Input{Name: "refreshable", kind: boolean, Default: "false",
+			Help: "Request a refresh token as well."},
+		Input{Name: "include-reference-token", kind: boolean, Default: "false",
+			Help: "Request a reference token as well: short, for tools that limit the length of a password."},
+		Input{Name: "force-revocable", kind: boolean,
+			Help: "Ask JFrog to keep the token revocable although it expires in under 6 hours. " +
+				"Default: true in stored mode, false in OIDC mode."},
+	),
+	group("When the job ends", "mint",
+		Input{Name: "revoke", kind: boolean, Default: "true",
+			Help: "Revoke the token when the job ends."},
+		Input{Name: "revoke-failure", kind: choice, values: "warn fail", Default: "warn",
+			Help: "What a failed revocation does: warn, or fail the job."},
+		Input{Name: "token-id", kind: list, Commands: "revoke",
+			Help: "Ids of tokens to revoke, with url and a credential, instead of what mint saved."},
+	),
+	group("Where results go", "mint revoke",
+		Input{Name: "summary", kind: boolean, Default: "true", Commands: "mint",
+			Help: "GitHub: write the job summary."},
+		Input{Name: "env-file", FilesOnly: true,
+			Help: "File for the variables that the next steps read. Default: env in state-dir."},
+		Input{Name: "state-dir", FilesOnly: true, Default: ".jfrog-token",
+			Help: "Directory for what revoke needs to know."},
+	),
+	group("Requests", "mint list sweep revoke",
+		Input{Name: "timeout", kind: duration, Default: "2m",
+			Help: "Limit on the whole command, retries included."},
+		Input{Name: "max-attempts", kind: number, max: 100, Default: "10",
+			Help: "Attempts for each request, within timeout."},
+	),
+	group("Tokens of other jobs", "sweep",
+		Input{Name: "description-prefix", Commands: "list sweep",
+			Help: "How the description of a token begins, in whole words. sweep needs it."},
+		Input{Name: "older-than", kind: duration,
+			Help: "How long ago a token was issued at least, such as 6h. sweep needs it."},
+		Input{Name: "dry-run", kind: boolean, Default: "false",
+			Help: "Say what would be revoked, and revoke nothing."},
+		Input{Name: "format", kind: choice, values: "table json", Default: "table", Commands: "list",
+			Help: "How list prints: table, or json."},
+	),
+	group("The command", "",
+		Input{Name: "command", kind: choice, values: "mint revoke list sweep", Default: "mint",
+			Help: "Command to run if none is given as an argument."},
+	),
+)
+
+// key is the input in its variable's name.
+func (i Input) key() string { return strings.ToUpper(strings.ReplaceAll(i.Name, "-", "_")) }
+
+// AppliesTo reports whether a command reads the input.
+func (i Input) AppliesTo(command string) bool {
+	return slices.Contains(strings.Fields(i.Commands), command)
 }
 
 // Named returns the input of a name in kebab case.
@@ -68,58 +150,66 @@ func Named(name string) (Input, bool) {
 	return Inputs[n], true
 }
 
-// inputOf returns the input of a key that is in the table.
-func inputOf(key string) Input {
-	return Inputs[slices.IndexFunc(Inputs, func(i Input) bool { return i.key == key })]
+// input returns the one of a name that is in the table.
+func input(name string) Input {
+	i, ok := Named(name)
+	if !ok {
+		panic("no such input: " + name)
+	}
+	return i
 }
 
 // Values are those of a choice.
-func (i Input) Values() []string { return i.values }
+func (i Input) Values() []string { return strings.Fields(i.values) }
 
-// Boolean reports whether the input is true or false.
-func (i Input) Boolean() bool {
-	return i.kind == reflect.TypeFor[bool]() || i.kind == reflect.TypeFor[*bool]()
-}
+// Secret reports whether the value must not be shown, nor stand on a command
+// line.
+func (i Input) Secret() bool { return i.kind == secretText }
+
+// Boolean reports whether the value is true or false.
+func (i Input) Boolean() bool { return i.kind == boolean }
 
 // parse checks a value by its kind, and returns it as envconfig decodes it. What
 // is wrong is said without the value.
 func (i Input) parse(v string) (value, wrong string) {
 	if unexpanded(v) {
-		return "", "holds an expression that nothing expanded, such as ${{ … }} or $(…); does the CI expand it there, and is its name right?"
+		return "", "holds an expression that nothing expanded, such as ${{ … }} or $(…); does the CI expand it there, " +
+			"and is its name right?"
 	}
-	switch {
-	case i.Boolean():
+	switch i.kind {
+	case boolean:
 		// The spellings of YAML 1.2's core schema, as core.getBooleanInput of
 		// GitHub's toolkit has them.
-		switch v {
-		case "true", "True", "TRUE", "false", "False", "FALSE":
-			return strings.ToLower(v), ""
+		if !slices.Contains([]string{"true", "True", "TRUE", "false", "False", "FALSE"}, v) {
+			return "", "must be true or false"
 		}
-		return "", "must be true or false"
-	case i.kind == reflect.TypeFor[time.Duration]():
+		return strings.ToLower(v), ""
+	case duration:
 		d, ok := ParseDuration(v)
 		if !ok {
 			return "", "must be a time above zero, such as 15m, 1h30m, 2d, or a number of seconds"
 		}
 		return d.String(), ""
-	case i.kind == reflect.TypeFor[int]():
+	case number:
 		if n, err := strconv.Atoi(v); err != nil || n < 1 || n > i.max {
 			return "", fmt.Sprintf("must be a number from 1 to %d", i.max)
 		}
-	case i.kind == reflect.TypeFor[[]string]():
+	case list:
 		return strings.Join(strings.FieldsFunc(v, func(r rune) bool { return r <= ' ' || r == ',' }), ","), ""
-	case i.key == "URL":
+	case address:
 		u, wrong := ParseURL(v)
 		if wrong != "" {
 			return "", wrong
 		}
 		return u.String(), ""
-	case len(i.values) > 0:
-		if !slices.Contains(i.values, v) {
-			return "", "must be " + or(i.values)
+	case choice:
+		if !slices.Contains(i.Values(), v) {
+			return "", "must be " + or(i.Values())
 		}
-	case i.max > 0:
-		return v, text(v, i.max)
+	case text:
+		if i.max > 0 {
+			return v, line(v, i.max)
+		}
 	}
 	return v, ""
 }
@@ -143,8 +233,8 @@ func unexpanded(v string) bool {
 	})
 }
 
-// text checks a value that is sent as it is.
-func text(v string, limit int) (wrong string) {
+// line checks a value that is sent as it is.
+func line(v string, limit int) (wrong string) {
 	switch {
 	case utf8.RuneCountInString(v) > limit:
 		return fmt.Sprintf("is longer than %d characters", limit)
