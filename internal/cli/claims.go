@@ -14,7 +14,8 @@ import (
 // or run, or about a person.
 var notShown = []string{
 	"jti", "exp", "iat", "nbf", "nonce", "auth_time", "at_hash", "c_hash", "sid", "name",
-	"sha", "workflow_sha", "job_workflow_sha", "run_id", "run_number", "run_attempt", "check_run_id", "job_id", "build_number", "build_commit",
+	"sha", "workflow_sha", "job_workflow_sha", "run_id", "run_number", "run_attempt", "check_run_id",
+	"job_id", "build_number", "build_commit",
 }
 
 // Of a hostile or a very large token, no more is shown than a reader can use.

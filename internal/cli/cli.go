@@ -96,8 +96,8 @@ func Run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 			code = 1
 		}
 	}()
-	r := &run{out: stdout, err: stderr, action: slices.Equal(args, []string{"action", "main"}), post: slices.Equal(args, []string{"action", "post"})}
-	r.action = r.action || r.post
+	r := &run{out: stdout, err: stderr, post: slices.Equal(args, []string{"action", "post"})}
+	r.action = r.post || slices.Equal(args, []string{"action", "main"})
 	var line config.Args
 	var err error
 	if !r.action {

@@ -13,12 +13,14 @@ const width = 80
 // usage is the help.
 func (r *run) usage() string {
 	var b strings.Builder
-	b.WriteString(wrap("", "jfrog-token gives one CI job one JFrog access token that expires with the job, and revokes it when the job ends."))
+	b.WriteString(wrap("", "jfrog-token gives one CI job one JFrog access token that expires with the job, "+
+		"and revokes it when the job ends."))
 	b.WriteString("\nUsage: jfrog-token COMMAND [--INPUT VALUE...]\n\n")
 	for _, c := range commands() {
 		fmt.Fprintf(&b, "  %-17s %s\n", strings.TrimSpace(c.name+" "+c.words), c.help)
 	}
-	b.WriteString("\n" + wrap("", "Inputs are flags, or variables of the environment, whose names follow the flags below."))
+	b.WriteString("\n" + wrap("", "Inputs are flags, or variables of the environment, whose names follow the "+
+		"flags below."))
 	b.WriteString(r.inputsFor(""))
 	b.WriteString(`
 Exit codes: 0 done; 1 JFrog, the CI or the network refused; 2 an input is

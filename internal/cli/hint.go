@@ -65,7 +65,8 @@ func (r *run) hint(err error, j *job) hint {
 	case errors.As(err, &missing), errors.Is(err, ci.ErrNone):
 		return advised(r.ci.IDTokenAdvice())
 	case errors.Is(err, ci.ErrAudience):
-		return say(ci.NoIDToken, "Set %s to the audience that the integration has in JFrog.", r.ci.Variable("oidc-audience"))
+		return say(ci.NoIDToken, "Set %s to the audience that the integration has in JFrog.",
+			r.ci.Variable("oidc-audience"))
 	case errors.Is(err, ci.ErrExpiring):
 		return say("the-id-token-has-expired", "Have the CI issue the ID token right before this step.")
 	case !errors.As(err, &e):
@@ -79,7 +80,8 @@ func (r *run) hint(err error, j *job) hint {
 	}
 	switch {
 	case !isJFrog:
-		return say("the-ci-refuses-an-id-token", "The CI refused to issue an ID token. Does it allow the audience? Is the job still running?")
+		return say("the-ci-refuses-an-id-token", "The CI refused to issue an ID token. Does it allow the "+
+			"audience? Is the job still running?")
 	case j == nil:
 		return hint{}
 	}
@@ -90,9 +92,11 @@ func (r *run) hint(err error, j *job) hint {
 func (r *run) hintInputs(e *config.Error) hint {
 	switch {
 	case e.APIKey:
-		return say("an-api-key", "JFrog's API keys reached their end of life. In JFrog, generate an identity token in your user profile, and store that one.")
+		return say("an-api-key", "JFrog's API keys reached their end of life. In JFrog, generate an identity "+
+			"token in your user profile, and store that one.")
 	case e.NoCredential:
-		lines := []string{fmt.Sprintf("If %s is set from a secret: is the secret there, and may this job read it?", r.ci.Variable("access-token"))}
+		lines := []string{fmt.Sprintf("If %s is set from a secret: is the secret there, and may this job read "+
+			"it?", r.ci.Variable("access-token"))}
 		a := r.ci.SecretAdvice()
 		return hint{a.Topic, append(lines, a.Lines...)}
 	}
@@ -104,25 +108,37 @@ func (r *run) hintNetwork(e *wire.Error, isJFrog bool) hint {
 	url := r.ci.Variable("url")
 	switch {
 	case wire.IsCertificate(e.Err):
-		return say("a-certificate-that-is-not-trusted", "If a company's own authority signed the certificate, set %s to that authority's certificate. If the name or the time is wrong, check %s and this machine's clock.", r.ci.Variable("ca-cert"), url)
+		return say("a-certificate-that-is-not-trusted", "If a company's own authority signed the certificate, "+
+			"set %s to that authority's certificate. If the name or the time is wrong, check %s and this "+
+			"machine's clock.", r.ci.Variable("ca-cert"), url)
 	case wire.IsPlain(e.Err):
-		return say("a-port-that-speaks-no-tls", "The port does not speak TLS. Correct the port in %s, or reach the platform where it serves https.", url)
+		return say("a-port-that-speaks-no-tls", "The port does not speak TLS. Correct the port in %s, or "+
+			"reach the platform where it serves https.", url)
 	case wire.IsAlert(e.Err):
-		return say("no-version-of-tls-in-common", "The two sides agree on no version of TLS: jfrog-token speaks TLS 1.2 and 1.3, and has no client certificate to show.")
+		return say("no-version-of-tls-in-common", "The two sides agree on no version of TLS: jfrog-token "+
+			"speaks TLS 1.2 and 1.3, and has no client certificate to show.")
 	case wire.IsProxy(e.Err):
-		return say("the-proxy", "The proxy that HTTPS_PROXY names cannot be reached, or refuses. Correct the variable, or name %s in NO_PROXY.", e.Host)
+		return say("the-proxy", "The proxy that HTTPS_PROXY names cannot be reached, or refuses. Correct the "+
+			"variable, or name %s in NO_PROXY.", e.Host)
 	case wire.IsUnresolved(e.Err):
-		return say("a-host-that-does-not-resolve", "No such host: %s. Check %s, and whether this machine can resolve the name.", e.Host, url)
+		return say("a-host-that-does-not-resolve", "No such host: %s. Check %s, and whether this machine can "+
+			"resolve the name.", e.Host, url)
 	case e.HTML:
-		return say("an-html-page-instead-of-json", "Something other than JFrog Access answered. Is %s the platform's own, such as https://acme.jfrog.io, with no gateway or sign-in page before it?", url)
+		return say("an-html-page-instead-of-json", "Something other than JFrog Access answered. Is %s the "+
+			"platform's own, such as https://acme.jfrog.io, with no gateway or sign-in page before it?", url)
 	case e.Location != "":
-		return say("a-sign-in-page-before-jfrog", "Redirects are not followed, as the credential would go along. If a sign-in page stands before JFrog, let requests to /access/api pass it; if the platform moved, set %s to where it is.", url)
+		return say("a-sign-in-page-before-jfrog", "Redirects are not followed, as the credential would go "+
+			"along. If a sign-in page stands before JFrog, let requests to /access/api pass it; if the "+
+			"platform moved, set %s to where it is.", url)
 	case e.Status == http.StatusTooManyRequests:
-		return say("rate-limited", "JFrog limits the rate of requests. Run the job again later, or raise %s.", r.ci.Variable("timeout"))
+		return say("rate-limited", "JFrog limits the rate of requests. Run the job again later, or raise %s.",
+			r.ci.Variable("timeout"))
 	case e.Err != nil && e.Status != 0 && isJFrog:
-		return say("an-unexpected-response", "The response at %s is not from JFrog Access, or not whole. Is it the platform's own URL?", url)
+		return say("an-unexpected-response", "The response at %s is not from JFrog Access, or not whole. Is "+
+			"it the platform's own URL?", url)
 	case e.Status == 0 || e.Status >= 500 || e.Status == http.StatusRequestTimeout || e.Status == http.StatusTooEarly:
-		return say("the-other-side-does-not-respond", "The trouble is on the way or at the other end, not with the inputs. Run the job again; if it lasts, check the platform's status and the network between.")
+		return say("the-other-side-does-not-respond", "The trouble is on the way or at the other end, not "+
+			"with the inputs. Run the job again; if it lasts, check the platform's status and the network between.")
 	}
 	return hint{}
 }
@@ -132,34 +148,53 @@ func (j *job) hintRefusal(r *jfrog.Error) hint {
 	v := j.ci.Variable
 	switch r.Kind {
 	case jfrog.WrongAudience:
-		return say("the-audience-of-the-id-token-is-refused", "The ID token's audience is %s. Set %s to the audience that the integration has in JFrog, or set that one to this.", strings.Join(j.ids.Claims().Strings("aud"), ", "), v("oidc-audience"))
+		return say("the-audience-of-the-id-token-is-refused", "The ID token's audience is %s. Set %s to the "+
+			"audience that the integration has in JFrog, or set that one to this.",
+			strings.Join(j.ids.Claims().Strings("aud"), ", "), v("oidc-audience"))
 	case jfrog.NoKeys:
-		return say("the-keys-of-the-issuer-cannot-be-read", "JFrog could not read the keys of the issuer %s. The integration's provider URL must be exactly that, without a slash at its end, and JFrog must be able to reach it.", j.ids.Claims().String("iss"))
+		return say("the-keys-of-the-issuer-cannot-be-read", "JFrog could not read the keys of the issuer %s. "+
+			"The integration's provider URL must be exactly that, without a slash at its end, and JFrog must "+
+			"be able to reach it.", j.ids.Claims().String("iss"))
 	case jfrog.IDTokenExpired:
 		return j.hintIDTokenExpired()
 	case jfrog.BadSignature:
-		return say("the-signature-of-the-id-token-is-refused", "JFrog did not accept the ID token's signature. The integration's provider URL must be the issuer of the ID token, %s.", j.ids.Claims().String("iss"))
+		return say("the-signature-of-the-id-token-is-refused", "JFrog did not accept the ID token's "+
+			"signature. The integration's provider URL must be the issuer of the ID token, %s.",
+			j.ids.Claims().String("iss"))
 	case jfrog.NoLicense:
-		return say("no-license-for-oidc", "OIDC needs an Enterprise X or Enterprise+ license of JFrog. Without one, use %s.", v("access-token"))
+		return say("no-license-for-oidc", "OIDC needs an Enterprise X or Enterprise+ license of JFrog. "+
+			"Without one, use %s.", v("access-token"))
 	case jfrog.NoMapping:
-		return say("an-unknown-identity-mapping", "The integration %s has no identity mapping of that name. Correct %s, or leave it out: JFrog then takes the first mapping that matches.", j.cfg.ProviderName, v("identity-mapping-name"))
+		return say("an-unknown-identity-mapping", "The integration %s has no identity mapping of that name. "+
+			"Correct %s, or leave it out: JFrog then takes the first mapping that matches.",
+			j.cfg.ProviderName, v("identity-mapping-name"))
 	case jfrog.NoProvider:
-		return say("an-unknown-oidc-integration", "JFrog has no OIDC integration named %s. Compare %s with Administration, General Management, Manage Integrations; upper and lower case differ.", j.cfg.ProviderName, v("oidc-provider-name"))
+		return say("an-unknown-oidc-integration", "JFrog has no OIDC integration named %s. Compare %s with "+
+			"Administration, General Management, Manage Integrations; upper and lower case differ.",
+			j.cfg.ProviderName, v("oidc-provider-name"))
 	case jfrog.NoMatch:
 		return j.hintNoMatch()
 	case jfrog.NoUser:
-		return say("an-identity-mapping-without-a-user", "The identity mapping names no user, and JFrog creates a token only for a user. Set the user name in the mapping, or %s.", v("username"))
+		return say("an-identity-mapping-without-a-user", "The identity mapping names no user, and JFrog "+
+			"creates a token only for a user. Set the user name in the mapping, or %s.", v("username"))
 	case jfrog.NoGroup:
-		return say("a-group-that-does-not-exist", "JFrog does not create a token with %s. Compare %s with the groups in JFrog, upper and lower case included; without administrator rights, only groups of the user can be requested.", j.asked.Scope, v("groups"))
+		return say("a-group-that-does-not-exist", "JFrog does not create a token with %s. Compare %s with the "+
+			"groups in JFrog, upper and lower case included; without administrator rights, only groups of the "+
+			"user can be requested.", j.asked.Scope, v("groups"))
 	case jfrog.NoEndpoint:
 		if r.Op == jfrog.OpExchange {
-			return say("a-platform-without-the-endpoint", "The platform does not know the endpoint. OIDC needs JFrog Artifactory 7.77.3 or later (7.73.1 in the cloud) with an Enterprise license. Without it, use %s.", v("access-token"))
+			return say("a-platform-without-the-endpoint", "The platform does not know the endpoint. OIDC "+
+				"needs JFrog Artifactory 7.77.3 or later (7.73.1 in the cloud) with an Enterprise license. "+
+				"Without it, use %s.", v("access-token"))
 		}
-		return say("a-platform-without-the-endpoint", "The platform does not know the endpoint. Creating tokens needs JFrog Artifactory 7.21.1 or later, and %s must be the platform's own.", v("url"))
+		return say("a-platform-without-the-endpoint", "The platform does not know the endpoint. Creating "+
+			"tokens needs JFrog Artifactory 7.21.1 or later, and %s must be the platform's own.", v("url"))
 	case jfrog.NarrowAudience:
 		return j.hintAudience()
 	case jfrog.Invalid:
-		return say("a-parameter-that-jfrog-does-not-accept", "JFrog does not accept one of these: %s. Scopes look like applied-permissions/user, applied-permissions/groups:readers or artifact:repo/path:r.", j.requested())
+		return say("a-parameter-that-jfrog-does-not-accept", "JFrog does not accept one of these: %s. Scopes "+
+			"look like applied-permissions/user, applied-permissions/groups:readers or artifact:repo/path:r.",
+			j.requested())
 	case jfrog.Expired, jfrog.Revoked, jfrog.Unauthenticated:
 		return j.hintCredential()
 	case jfrog.Forbidden:
@@ -176,9 +211,13 @@ func (j *job) bearer() jwt.Claims {
 
 func (j *job) hintAudience() hint {
 	if j.cfg.OIDC() {
-		return say("the-audience-of-the-credential-is-too-narrow", "JFrog Access does not accept the exchanged token. Add jfac@* to the audience of the identity mapping, or set it to *@*: without it, the exchanged token can create no other.")
+		return say("the-audience-of-the-credential-is-too-narrow", "JFrog Access does not accept the "+
+			"exchanged token. Add jfac@* to the audience of the identity mapping, or set it to *@*: without "+
+			"it, the exchanged token can create no other.")
 	}
-	return say("the-audience-of-the-credential-is-too-narrow", "JFrog Access does not accept the stored token, as its audience is too narrow. Make one whose audience includes jfac@* or *@*, and store that one for %s.", j.ci.Variable("access-token"))
+	return say("the-audience-of-the-credential-is-too-narrow", "JFrog Access does not accept the stored "+
+		"token, as its audience is too narrow. Make one whose audience includes jfac@* or *@*, and store that "+
+		"one for %s.", j.ci.Variable("access-token"))
 }
 
 // hintCredential is for a bearer that JFrog does not accept.
@@ -191,29 +230,37 @@ func (j *job) hintCredential() hint {
 		return j.hintAudience()
 	}
 	if exp := claims.Time("exp"); !exp.IsZero() && exp.Before(time.Now()) {
-		return say("the-stored-token-has-expired-or-was-revoked", "The stored token expired at %s. Make a new one, and store it for %s.", exp.Format(time.RFC3339), where)
+		return say("the-stored-token-has-expired-or-was-revoked", "The stored token expired at %s. Make a new "+
+			"one, and store it for %s.", exp.Format(time.RFC3339), where)
 	}
-	return say("the-stored-token-has-expired-or-was-revoked", "JFrog does not accept the stored token: it has expired, was revoked, or is of another platform than %s. Make a new one, and store it for %s.", j.ci.Variable("url"), where)
+	return say("the-stored-token-has-expired-or-was-revoked", "JFrog does not accept the stored token: it has "+
+		"expired, was revoked, or is of another platform than %s. Make a new one, and store it for %s.",
+		j.ci.Variable("url"), where)
 }
 
 // hintForbidden is for a bearer that JFrog knows, and that may not do what it
 // was to do.
 func (j *job) hintForbidden(op jfrog.Op) hint {
 	if op == jfrog.OpList {
-		return say("the-scope-of-the-credential-is-too-narrow", "The credential may not list tokens. An administrator's lists all, a user's the user's own.")
+		return say("the-scope-of-the-credential-is-too-narrow", "The credential may not list tokens. An "+
+			"administrator's lists all, a user's the user's own.")
 	}
 	claims := j.bearer()
 	if aud := strings.Join(claims.Strings("aud"), " "); aud != "" && !jfrog.ReachesAccess(aud) {
 		return j.hintAudience()
 	}
 	if has := claims.String("scp"); j.asked.Scope == "" && has != "" && has != userScope && has != adminScope {
-		return say("the-scope-of-the-credential-is-too-narrow", "The stored token's own scope is %s, and without %s the new token would be for all that its user may do. Set %s to that scope, or to a part of it.", has, j.ci.Variable("scope"), j.ci.Variable("scope"))
+		return say("the-scope-of-the-credential-is-too-narrow", "The stored token's own scope is %s, and "+
+			"without %s the new token would be for all that its user may do. Set %s to that scope, or to a "+
+			"part of it.", has, j.ci.Variable("scope"), j.ci.Variable("scope"))
 	}
 	credential := "the stored token"
 	if j.cfg.OIDC() {
 		credential = "the exchanged token"
 	}
-	return say("a-scope-or-an-expiry-that-is-not-allowed", "With %s, JFrog does not create this token: %s. Without administrator rights, a token is only for oneself, of no more scope than one has, and of no longer lifetime than the platform allows.", credential, j.requested())
+	return say("a-scope-or-an-expiry-that-is-not-allowed", "With %s, JFrog does not create this token: %s. "+
+		"Without administrator rights, a token is only for oneself, of no more scope than one has, and of no "+
+		"longer lifetime than the platform allows.", credential, j.requested())
 }
 
 // The scopes of all that a user may do: https://jfrog.com/help/r/jfrog-rest-apis/create-token
@@ -225,9 +272,11 @@ const (
 func (j *job) hintIDTokenExpired() hint {
 	exp := j.ids.Claims().Time("exp")
 	if exp.IsZero() || exp.After(time.Now()) {
-		return say("the-id-token-has-expired", "By JFrog's clock the ID token has expired, or is not valid yet. It was valid by this machine's clock: one of the two is wrong.")
+		return say("the-id-token-has-expired", "By JFrog's clock the ID token has expired, or is not valid "+
+			"yet. It was valid by this machine's clock: one of the two is wrong.")
 	}
-	return say("the-id-token-has-expired", "The ID token expired at %s. Have the CI issue it right before this step.", exp.Format(time.RFC3339))
+	return say("the-id-token-has-expired", "The ID token expired at %s. Have the CI issue it right before "+
+		"this step.", exp.Format(time.RFC3339))
 }
 
 // hintNoMatch shows what a mapping can match on, and one that does.
@@ -236,9 +285,11 @@ func (j *job) hintNoMatch() hint {
 	if exp := claims.Time("exp"); !exp.IsZero() && exp.Before(time.Now()) {
 		return j.hintIDTokenExpired()
 	}
-	lines := []string{"No identity mapping of the integration matches this job, or the ID token was not accepted. The claims of the ID token:"}
+	lines := []string{"No identity mapping of the integration matches this job, or the ID token was not " +
+		"accepted. The claims of the ID token:"}
 	lines = append(lines, claimLines(claims)...)
-	lines = append(lines, "The claims of an identity mapping that matches this repository, as JSON to paste:", "  "+j.mapping(claims))
+	lines = append(lines, "The claims of an identity mapping that matches this repository, as JSON to paste:",
+		"  "+j.mapping(claims))
 	if j.cfg.ProjectKey == "" {
 		lines = append(lines, "A mapping that belongs to a project needs "+j.ci.Variable("project-key")+".")
 	}

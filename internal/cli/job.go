@@ -169,7 +169,8 @@ func (j *job) create(bearer secret.String, exchanged jfrog.Token) (jfrog.Token, 
 		j.sayLonger(lifetime, exchanged.Lifetime)
 	}
 	j.asked = jfrog.CreateRequest{
-		Username: j.cfg.Username, Scope: j.cfg.Scope, ExpiresIn: int64(lifetime / time.Second), Refreshable: j.cfg.Refreshable,
+		Username: j.cfg.Username, Scope: j.cfg.Scope, ExpiresIn: int64(lifetime / time.Second),
+		Refreshable: j.cfg.Refreshable,
 		Description: j.description(), Audience: j.cfg.Audience, ProjectKey: j.cfg.ProjectKey,
 		IncludeReferenceToken: j.cfg.IncludeReferenceToken, ForceRevocable: j.cfg.Revocable(),
 	}

@@ -13,7 +13,8 @@ import (
 // template would link html/template and keep the linker from dropping unused
 // methods: 1.7 MB.
 func (j *job) summary(t jfrog.Token) string {
-	issued, expiry, revocable, description := time.Now().UTC().Truncate(time.Second), "never", "no", j.asked.Description
+	issued, expiry, revocable, description := time.Now().UTC().Truncate(time.Second), "never", "no",
+		j.asked.Description
 	if !t.Expiry.IsZero() {
 		if expiry = t.Expiry.Format(time.RFC3339); t.Lifetime > 0 {
 			issued = t.Expiry.Add(-t.Lifetime)
@@ -23,8 +24,10 @@ func (j *job) summary(t jfrog.Token) string {
 		revocable = "yes"
 	}
 	outside := func(s string) string { return markdown(cut(j.ci.Clean(s), config.MaxDescription)) }
-	row := []string{outside(description), outside(t.Username), outside(t.ID), issued.Format(time.RFC3339), expiry, outside(t.Scope), revocable}
-	return fmt.Sprintf("### JFrog token for %s\n\n| Description | Subject | Token ID | Issued | Expiry | Scope | Revocable |\n|---|---|---|---|---|---|---|\n| %s |\n",
+	row := []string{outside(description), outside(t.Username), outside(t.ID), issued.Format(time.RFC3339), expiry,
+		outside(t.Scope), revocable}
+	return fmt.Sprintf("### JFrog token for %s\n\n| Description | Subject | Token ID | Issued | Expiry | "+
+		"Scope | Revocable |\n|---|---|---|---|---|---|---|\n| %s |\n",
 		j.cfg.URL.Host, strings.Join(row, " | "))
 }
 

@@ -27,7 +27,8 @@ func (j *job) sayStart() {
 	j.ci.Info(fmt.Sprintf("jfrog-token %s: %s at %s", Version(), credential, j.cfg.URL))
 	warnings := j.cfg.Warnings
 	if j.cfg.Audience != "" && !jfrog.ReachesAccess(j.cfg.Audience) {
-		warnings = append(slices.Clone(warnings), "audience names neither *@* nor jfac@*: JFrog Access will not accept the token, so only its creator can revoke it")
+		warnings = append(slices.Clone(warnings), "audience names neither *@* nor jfac@*: JFrog Access will "+
+			"not accept the token, so only its creator can revoke it")
 	}
 	for _, w := range warnings {
 		j.ci.Warning(w)
@@ -46,7 +47,8 @@ func (j *job) sayIDToken() {
 }
 
 func (r *run) sayRetry(t wire.Retry) {
-	r.ci.Info(fmt.Sprintf("%s: attempt %d of %d failed: %s; retrying in %s", t.Request, t.Attempt, t.Of, t.Reason, span(t.Wait)))
+	r.ci.Info(fmt.Sprintf("%s: attempt %d of %d failed: %s; retrying in %s", t.Request, t.Attempt, t.Of,
+		t.Reason, span(t.Wait)))
 }
 
 func (r *run) sayExchange(e wire.Exchange) {
@@ -65,7 +67,8 @@ func (j *job) sayToken(t jfrog.Token) {
 	if !t.Expiry.IsZero() {
 		expiry = fmt.Sprintf("expires %s (in %s)", t.Expiry.Format(time.RFC3339), span(t.Lifetime))
 	}
-	j.ci.Info(fmt.Sprintf("token %s for %s, scope %s, %s, %s", orNone(cut(t.ID, maxClaim)), orNone(cut(t.Username, maxClaim)), orNone(cut(t.Scope, maxScope)), expiry, revocable))
+	j.ci.Info(fmt.Sprintf("token %s for %s, scope %s, %s, %s", orNone(cut(t.ID, maxClaim)),
+		orNone(cut(t.Username, maxClaim)), orNone(cut(t.Scope, maxScope)), expiry, revocable))
 }
 
 // sayUsage says how later steps get the token.
@@ -86,11 +89,13 @@ func (j *job) sayUsage() {
 // sayLonger warns of a token that outlives what the identity mapping allows: a
 // narrower token is one that expires no later.
 func (j *job) sayLonger(asked, mapping time.Duration) {
-	j.ci.Warning(fmt.Sprintf("%s is %s, longer than the %s of the identity mapping: the token outlives the one that it is created with", j.ci.Variable("expires-in"), span(asked), span(mapping)))
+	j.ci.Warning(fmt.Sprintf("%s is %s, longer than the %s of the identity mapping: the token outlives the "+
+		"one that it is created with", j.ci.Variable("expires-in"), span(asked), span(mapping)))
 }
 
 // whyNot is the reason that goes with every "not revocable".
-const whyNot = "JFrog revokes a token that lives for less than 6 hours only if that was requested, by force-revocable or by self_revocable in the identity mapping"
+const whyNot = "JFrog revokes a token that lives for less than 6 hours only if that was requested, by " +
+	"force-revocable or by self_revocable in the identity mapping"
 
 // sayEvent says what became of a token during mint, and of the credential of
 // list, sweep and revoke by id.
@@ -108,7 +113,8 @@ func (j *job) sayEvent(e lease.Event) {
 	case e.Outcome == lease.Unknown:
 		j.sayUnknown(e)
 	case e.Outcome == lease.Kept:
-		j.ci.Info("exchanged token " + orNone(e.ID) + ", not revoked: revoke looks up with it what may have been made; " + ends(e.Held))
+		j.ci.Info("exchanged token " + orNone(e.ID) + ", not revoked: revoke looks up with it what may have " +
+			"been made; " + ends(e.Held))
 	case e.Outcome == jfrog.FailedRevoke:
 		j.ci.Warning(what+outcome(e), "revoke tries again when the job ends; "+ends(e.Held)+".")
 	case e.Outcome == jfrog.CannotRevoke && (e.Role == lease.Job || !j.means):
@@ -158,11 +164,13 @@ func (r *run) sayUnknown(e lease.Event) {
 		if e.Lifetime > 0 {
 			lifetime = "after at most " + span(e.Lifetime)
 		}
-		r.ci.Warning(fmt.Sprintf("the outcome of %s is unknown: JFrog may have issued as many tokens that nobody received; each expires %s", plural(e.Lost, "exchange", "exchanges"), lifetime))
+		r.ci.Warning(fmt.Sprintf("the outcome of %s is unknown: JFrog may have issued as many tokens that "+
+			"nobody received; each expires %s", plural(e.Lost, "exchange", "exchanges"), lifetime))
 		return
 	}
 	r.ci.Warning("the outcome of a request is unknown, and JFrog may have made a token that nobody holds: "+e.Err.Error(),
-		fmt.Sprintf("If it exists, it has %q in its description, and expires by %s.", e.Marker, e.Until.Format(time.RFC3339)))
+		fmt.Sprintf("If it exists, it has %q in its description, and expires by %s.", e.Marker,
+			e.Until.Format(time.RFC3339)))
 }
 
 func orphan(e lease.Event) string { return "token " + e.ID + ", which nobody holds: " }
@@ -196,7 +204,8 @@ func cause(err error) string {
 func (r *run) sayNothing() { r.ci.Info("nothing to revoke: no token is left") }
 
 func (r *run) sayBusy(s lease.State) {
-	r.ci.Info("left for a later revoke: the token of [" + s.Marker + "], whose mint is still running, or which another revoke ends")
+	r.ci.Info("left for a later revoke: the token of [" + s.Marker + "], whose mint is still running, or " +
+		"which another revoke ends")
 }
 
 func (r *run) sayOther(s lease.State) {
@@ -204,7 +213,8 @@ func (r *run) sayOther(s lease.State) {
 }
 
 func (j *job) saySwept(t jfrog.Listed, what string) {
-	j.ci.Info(fmt.Sprintf("token %s (%s), issued %s: %s", t.ID, shorten(j.ci.Clean(t.Description), 120), issued(t), what))
+	j.ci.Info(fmt.Sprintf("token %s (%s), issued %s: %s", t.ID, shorten(j.ci.Clean(t.Description), 120),
+		issued(t), what))
 }
 
 // sayNamed says what became of a token of which only the id is known.

@@ -63,7 +63,8 @@ func ParseArgs(args []string) (Args, error) {
 		}
 		switch _, twice := a.Flags[name]; {
 		case i.Secret():
-			problems = append(problems, "--"+name+": a secret does not belong on a command line, which every process of the machine can read; set it in the environment")
+			problems = append(problems, "--"+name+": a secret does not belong on a command line, which every "+
+				"process of the machine can read; set it in the environment")
 		case !hasValue:
 			problems = append(problems, "--"+name+": has no value; write --"+name+"=VALUE if it begins with --")
 		case twice:

@@ -63,7 +63,8 @@ const maxScope = 500
 func (r *reader) check(command string) {
 	c := r.c
 	if !r.IsSet("url") {
-		r.problem("url", "is not set; set it, or the variable JF_URL, to the platform's URL, such as https://acme.jfrog.io")
+		r.problem("url", "is not set; set it, or the variable JF_URL, to the platform's URL, such as "+
+			"https://acme.jfrog.io")
 	}
 	r.proxy()
 	r.credential()
@@ -159,7 +160,8 @@ func (r *reader) missing() {
 		r.problem("access-token", "is empty")
 		return
 	}
-	r.problems = append(r.problems, r.Variable("access-token")+" or "+r.Variable("oidc-provider-name")+": neither is set; set the one to a stored token, or the other to the name of the OIDC integration in JFrog")
+	r.problems = append(r.problems, r.Variable("access-token")+" or "+r.Variable("oidc-provider-name")+": neither is set; "+
+		"set the one to a stored token, or the other to the name of the OIDC integration in JFrog")
 }
 
 // quoted reports whether a value is in quotes that were meant for a shell or

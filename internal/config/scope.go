@@ -29,7 +29,8 @@ func (r *reader) scope(scope, groups string) string {
 	}
 	if several > 1 {
 		// https://github.com/jfrog/terraform-provider-artifactory/issues/1233
-		r.warn("scope", "has more than one "+groupsPrefix+"…; JFrog creates such a token and refuses it with 403 later; put all groups into one")
+		r.warn("scope", "has more than one "+groupsPrefix+"…; JFrog creates such a token and refuses it with 403 "+
+			"later; put all groups into one")
 	}
 	joined := strings.Join(tokens, " ")
 	if utf8.RuneCountInString(joined) > maxScope {

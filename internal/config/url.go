@@ -66,7 +66,8 @@ func (r *reader) proxy() {
 			continue
 		}
 		if !usableProxy(v) && (r.c.URL == nil || r.c.URL.Scheme == "https") {
-			r.problems = append(r.problems, name+": is not the URL of a proxy, such as http://proxy.acme.test:3128; correct or unset it")
+			r.problems = append(r.problems, name+": is not the URL of a proxy, such as "+
+				"http://proxy.acme.test:3128; correct or unset it")
 		}
 		return // the first that is set counts
 	}
