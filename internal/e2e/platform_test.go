@@ -104,12 +104,7 @@ func (s *scenario) command(ts *testscript.TestScript, args []string) *command {
 		file = args[1]
 	}
 	env := maps.Clone(s.Runner.Env)
-	for name, value := range s.with(ts, file) {
-		if name == "ca-cert" && value == "ca.pem" {
-			value = filepath.Join(s.Dir, "ca.pem")
-		}
-		env[s.platformInput(name)] = value
-	}
+	maps.Copy(env, s.inputVariables(s.with(ts, file), s.platformInput))
 	if args[0] != "-" {
 		env[s.platformInput("command")] = args[0]
 	}
@@ -132,6 +127,18 @@ func (s *scenario) process(env map[string]string, args ...string) *command {
 	}
 	c.cmd.Stdout, c.cmd.Stderr = stream{c, io.MultiWriter(&c.all, &c.stdout)}, stream{c, &c.all}
 	return c
+}
+
+// inputVariables returns the variables of inputs, for a program that runs in the directory workspace.
+func (s *scenario) inputVariables(with map[string]string, name func(string) string) map[string]string {
+	env := map[string]string{}
+	for input, value := range with {
+		if input == "ca-cert" && value == "ca.pem" {
+			value = filepath.Join(s.Dir, value)
+		}
+		env[name(input)] = value
+	}
+	return env
 }
 
 // Start starts the program.

@@ -26,7 +26,7 @@ type program interface {
 	Wait() (*runnertest.Result, error)
 }
 
-// program prepares what "main", "post" or "run" would run.
+// program prepares what "main", "post", "step" or "run" would run.
 func (s *scenario) program(ts *testscript.TestScript, args []string) (program, *exec.Cmd) {
 	switch args[0] {
 	case "main":
@@ -35,6 +35,9 @@ func (s *scenario) program(ts *testscript.TestScript, args []string) (program, *
 		return p, p.Cmd
 	case "post":
 		p := s.Post()
+		return p, p.Cmd
+	case "step":
+		p := s.script(ts, args[1:])
 		return p, p.Cmd
 	case "run":
 		p := s.command(ts, args[1:])

@@ -47,7 +47,7 @@ func TestScenariosCompareRequests(t *testing.T) {
 	if err != nil || len(files) < 100 {
 		t.Fatalf("%d scenarios are found: %v", len(files), err)
 	}
-	runs := regexp.MustCompile(`(?m)^(\[[^]]*\] )?(! )?(within \S+ |signal \S+ \S+ )?(main|post|run|call)\b.*\n`)
+	runs := regexp.MustCompile(`(?m)^(\[[^]]*\] )?(! )?(within \S+ |signal \S+ \S+ )?(main|post|step|run|call)\b.*\n`)
 	compares := regexp.MustCompile(`(?m)^(cmp requests golden\.requests|sent 0)$`)
 	for _, file := range files {
 		archive, err := txtar.ParseFile(file)
@@ -65,7 +65,7 @@ func TestScenariosCompareRequests(t *testing.T) {
 }
 
 var commands = map[string]func(*testscript.TestScript, bool, []string){
-	"main": cmdMain, "post": cmdPost, "code": cmdCode, "job": cmdJob, "use": cmdUse, "alive": cmdAlive,
+	"main": cmdMain, "post": cmdPost, "step": cmdStep, "code": cmdCode, "job": cmdJob, "use": cmdUse, "alive": cmdAlive,
 	"faults": cmdFaults, "age": cmdAge, "revoked-by-admin": cmdRevokedByAdmin, "sent": cmdSent, "masked": cmdMasked,
 	"same-outputs-as-action": cmdSameOutputs, "proxied": cmdProxied, "platform": cmdPlatform, "services": cmdServices,
 	"run": cmdRun, "call": cmdCall, "source": cmdSource, "mode": cmdMode, "dotenv": cmdDotenv, "nothing-left": cmdNothingLeft,
@@ -222,16 +222,43 @@ func cmdMain(ts *testscript.TestScript, neg bool, args []string) {
 		file = args[0]
 	}
 	s.Step.With = s.with(ts, file)
-	s.step(ts, neg, s.Main())
+	s.runStep(ts, neg, s.Main())
 }
 
 // cmdPost runs the post step.
 func cmdPost(ts *testscript.TestScript, neg bool, _ []string) {
 	s := of(ts)
-	s.step(ts, neg, s.Post())
+	s.runStep(ts, neg, s.Post())
 }
 
-func (s *scenario) step(ts *testscript.TestScript, neg bool, p *runnertest.Process) {
+// cmdStep runs the binary as the command of a run: step, in the directory workspace: "step mint", with what with.yml says
+// in its env:, "step mint other.yml --expires-in 5m", "step revoke", with nothing in its env:.
+func cmdStep(ts *testscript.TestScript, neg bool, args []string) {
+	s := of(ts)
+	s.runStep(ts, neg, s.script(ts, args))
+}
+
+// script prepares a run: step. The outputs are those of the last one that minted.
+func (s *scenario) script(ts *testscript.TestScript, args []string) *runnertest.Process {
+	var with map[string]string
+	switch {
+	case len(args) > 1 && strings.HasSuffix(args[1], ".yml"):
+		with = s.with(ts, args[1])
+		args = slices.Delete(slices.Clone(args), 1, 2)
+	case args[0] == "mint":
+		with = s.with(ts, "with.yml")
+	}
+	if args[0] == "mint" {
+		s.Step.Outputs = nil
+	}
+	workspace := filepath.Join(s.Dir, "workspace")
+	ts.Check(os.MkdirAll(workspace, 0o755))
+	p := s.Runner.Script(s.Step, s.inputVariables(with, naming["plain"]), binary, args...)
+	p.Cmd.Dir = workspace
+	return p
+}
+
+func (s *scenario) runStep(ts *testscript.TestScript, neg bool, p *runnertest.Process) {
 	res, err := run(p, time.Minute)
 	ts.Check(err)
 	s.finish(ts, neg, res)

@@ -1,6 +1,6 @@
-// Package runnertest is a model of GitHub's runner, as far as an action meets
-// it: inputs to variables, command files, commands in the log, masks, the
-// post step. It follows the source of actions/runner 2.336; where the model is
+// Package runnertest is a model of GitHub's runner, as far as an action or a
+// run: step meets it: inputs to variables, command files, commands in the log,
+// masks, the post step. It follows the source of actions/runner 2.336; where the model is
 // stricter than the runner, a comment says so.
 package runnertest
 
@@ -94,14 +94,28 @@ func inputName(name string) string {
 // Command prepares a program for Run: its environment is the job's, the
 // inputs, the state of main and the command files.
 func (r *Runner) Command(s *Step, name string, args ...string) *Process {
-	p := &Process{runner: r, step: s, Cmd: exec.Command(name, args...), files: map[string]string{}}
-	env := maps.Clone(r.Env)
-	inputs, unexpected := s.inputs()
-	p.log.WriteString(unexpected)
-	maps.Copy(env, inputs)
+	env, unexpected := s.inputs()
 	for k, v := range s.State {
 		env["STATE_"+k] = v
 	}
+	p := r.prepare(s, env, name, args...)
+	p.log.WriteString(unexpected)
+	return p
+}
+
+// Script prepares a command of a run: step. Its environment is the job's, what
+// the step's env: says, and command files of its own: it has no inputs, no state
+// and no post step.
+func (r *Runner) Script(s *Step, env map[string]string, name string, args ...string) *Process {
+	p := r.prepare(s, env, name, args...)
+	p.script = true
+	return p
+}
+
+func (r *Runner) prepare(s *Step, own map[string]string, name string, args ...string) *Process {
+	p := &Process{runner: r, step: s, Cmd: exec.Command(name, args...), files: map[string]string{}}
+	env := maps.Clone(r.Env)
+	maps.Copy(env, own)
 	if r.Debug {
 		env["RUNNER_DEBUG"] = "1"
 	}
@@ -128,6 +142,7 @@ type Process struct {
 	Cmd    *exec.Cmd
 	runner *Runner
 	step   *Step
+	script bool // of a run: step
 	files  map[string]string
 	stdout buffer
 	stderr buffer
@@ -192,6 +207,12 @@ func (p *Process) readFiles(res *Result, show func(string)) error {
 			show("Error: Unable to process file command successfully.")
 			show("Error: " + err.Error())
 			errs = append(errs, fmt.Errorf("%s: %w", f.name, err))
+		}
+		if f.name == "GITHUB_STATE" && p.script && len(pairs) > 0 { // the runner does not mind
+			errs = append(errs, errors.New("a run: step saves state, which nobody will read"))
+		}
+		if f.name == "GITHUB_OUTPUT" && strings.HasPrefix(p.runner.Env["GITHUB_ACTION"], "__") {
+			continue // the step has no id (ExecutionContext.cs, SetOutput)
 		}
 		for _, kv := range pairs {
 			f.into[kv[0]] = kv[1]
