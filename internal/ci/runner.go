@@ -256,13 +256,15 @@ func runnerEndpoint(getenv lookup, audience string) (*service, error) {
 func (r *runner) Usage() (lines []string, lost bool) {
 	id := r.getenv("GITHUB_ACTION")
 	id = id[strings.LastIndexByte(id, '.')+1:]
-	if id == "" || strings.HasPrefix(id, "__") || strings.Trim(id, "0123456789") == "" {
-		return []string{"this step has no id, so that no later step can read its outputs; give it one, such as id: jfrog"}, true
+	lost = id == "" || strings.HasPrefix(id, "__") || strings.Trim(id, "0123456789") == ""
+	if lost {
+		lines = []string{"this step has no id, so that no later step can read its outputs; give it one, such as id: jfrog"}
+	} else {
+		lines = []string{"later steps read the token as ${{ steps." + id + ".outputs.token }}, its user as ${{ steps." + id +
+			".outputs.username }}"}
 	}
-	lines = []string{"later steps read the token as ${{ steps." + id + ".outputs.token }}, its user as ${{ steps." + id +
-		".outputs.username }}"}
 	if r.dir != nil {
 		lines = append(lines, "at the end of the job: jfrog-token revoke, in a step with if: always()")
 	}
-	return lines, false
+	return lines, lost
 }
