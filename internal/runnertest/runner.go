@@ -211,8 +211,8 @@ func (p *Process) readFiles(res *Result, show func(string)) error {
 		if f.name == "GITHUB_STATE" && p.script && len(pairs) > 0 { // the runner does not mind
 			errs = append(errs, errors.New("a run: step saves state, which nobody will read"))
 		}
-		if f.name == "GITHUB_OUTPUT" && strings.HasPrefix(p.runner.Env["GITHUB_ACTION"], "__") {
-			continue // the step has no id (ExecutionContext.cs, SetOutput)
+		if f.name == "GITHUB_OUTPUT" && p.runner.withoutID() {
+			continue
 		}
 		for _, kv := range pairs {
 			f.into[kv[0]] = kv[1]
@@ -229,6 +229,12 @@ func (p *Process) readFiles(res *Result, show func(string)) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// withoutID reports whether the step has no id: its outputs are dropped (ExecutionContext.cs, SetOutput).
+func (r *Runner) withoutID() bool {
+	name := r.Env["GITHUB_ACTION"]
+	return strings.HasPrefix(name[strings.LastIndexByte(name, '.')+1:], "__")
 }
 
 // buffer is written to by a process and read by a test at the same time.
