@@ -249,7 +249,7 @@ func (s *Site) Secrets() []jfrogtest.Secret {
 }
 
 // ledger lists every token that was issued since the start and would still be accepted, which JFrog's own list does not:
-// it leaves out what it does not store.
+// it leaves out what it does not store. It says how many requests the platform got, too.
 func (s *Site) ledger(w http.ResponseWriter, _ *http.Request) {
 	type line struct {
 		ID        string `json:"id"`
@@ -259,8 +259,9 @@ func (s *Site) ledger(w http.ResponseWriter, _ *http.Request) {
 		Revocable bool   `json:"revocable"`
 	}
 	answer := struct {
-		Alive []line `json:"alive"`
-	}{[]line{}}
+		Requests int    `json:"requests"`
+		Alive    []line `json:"alive"`
+	}{len(s.Platform.Requests()), []line{}}
 	for _, t := range s.Platform.Alive() {
 		answer.Alive = append(answer.Alive, line{t.ID, t.User, t.Scope, t.Expiry.UTC().Format(time.RFC3339), t.Revocable})
 	}
