@@ -131,6 +131,12 @@ func (r *runner) Check(summary bool) error {
 			return fmt.Errorf("close the file of %s: %w", name, plain(err))
 		}
 	}
+	if r.dir == nil {
+		return nil
+	}
+	if err := r.dir.make(); err != nil {
+		return fmt.Errorf("make state-dir: %w", err)
+	}
 	return nil
 }
 
