@@ -50,9 +50,10 @@ type Platform interface {
 	store
 	// Outputs hands values to the next steps, all or none.
 	Outputs([]Output) error
-	// Usage says, once Outputs has handed values on, how a later step gets them.
-	// lost says that none can.
-	Usage() (lines []string, lost bool)
+	// Usage says, once Outputs has handed values on, how a later step gets them,
+	// and what is left to do at the end of the job if the token is to be revoked.
+	// lost says that no step can get them.
+	Usage(revoke bool) (lines []string, lost bool)
 	// Retract takes back what Outputs handed on, after a failure.
 	Retract() error
 	// Clear removes the files that a mint left, but for states.

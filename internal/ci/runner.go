@@ -259,7 +259,7 @@ func runnerEndpoint(getenv lookup, audience string) (*service, error) {
 // Usage implements Platform. A step without an id has outputs that nobody can
 // name. GitHub's runner calls it __run or the like, act and its kin by a number;
 // within a composite action, the id follows that of the outer step.
-func (r *runner) Usage() (lines []string, lost bool) {
+func (r *runner) Usage(revoke bool) (lines []string, lost bool) {
 	id := r.getenv("GITHUB_ACTION")
 	id = id[strings.LastIndexByte(id, '.')+1:]
 	lost = id == "" || strings.HasPrefix(id, "__") || strings.Trim(id, "0123456789") == ""
@@ -269,7 +269,7 @@ func (r *runner) Usage() (lines []string, lost bool) {
 		lines = []string{"later steps read the token as ${{ steps." + id + ".outputs.token }}, its user as ${{ steps." + id +
 			".outputs.username }}"}
 	}
-	if r.dir != nil {
+	if r.dir != nil && revoke {
 		lines = append(lines, "at the end of the job: jfrog-token revoke, in a step with if: always()")
 	}
 	return lines, lost

@@ -224,9 +224,9 @@ func (w *workspace) Clear(keepEnv bool) error {
 // Summary implements Platform: there is none.
 func (w *workspace) Summary(string) error { return nil }
 
-// Usage implements Platform. What a shell traces stands in the log, and Jenkins
+// Usage implements Platform. revoke removes the env file in any case. What a shell traces stands in the log, and Jenkins
 // traces every one: https://github.com/jenkinsci/durable-task-plugin
-func (w *workspace) Usage() (lines []string, lost bool) {
+func (w *workspace) Usage(bool) (lines []string, lost bool) {
 	path := w.envFile
 	if !filepath.IsAbs(path) {
 		path = "./" + filepath.ToSlash(path) // without a slash, a shell looks for it in PATH

@@ -73,7 +73,7 @@ func (j *job) sayToken(t jfrog.Token) {
 
 // sayUsage says how later steps get the token.
 func (j *job) sayUsage() {
-	lines, lost := j.ci.Usage()
+	lines, lost := j.ci.Usage(j.cfg.Revoke)
 	if lost {
 		j.ci.Warning(lines...)
 	} else {
