@@ -231,8 +231,8 @@ func cmdPost(ts *testscript.TestScript, neg bool, _ []string) {
 	s.runStep(ts, neg, s.Post())
 }
 
-// cmdStep runs the binary as the command of a run: step, in the directory workspace: "step mint", with what with.yml says
-// in its env:, "step mint other.yml --expires-in 5m", "step revoke", with nothing in its env:.
+// cmdStep runs the binary as the command of a run: step, in the directory workspace: "step mint", with what is in
+// with.yml as its env:, "step mint other.yml --expires-in 5m", "step revoke", with nothing.
 func cmdStep(ts *testscript.TestScript, neg bool, args []string) {
 	s := of(ts)
 	s.runStep(ts, neg, s.script(ts, args))
