@@ -116,6 +116,8 @@ type answer struct {
 	kind   string // Content-Type
 	body   []byte
 	stored bool // something changed on the platform
+
+	challenge string // WWW-Authenticate
 }
 
 func jsonAnswer(status int, v any) answer {
@@ -173,6 +175,9 @@ func (f *front) serve(w http.ResponseWriter, r *http.Request, op func(*call) str
 func (f *front) write(w http.ResponseWriter, c *call, a answer) {
 	if a.kind != "" && w.Header().Get("Content-Type") == "" {
 		w.Header().Set("Content-Type", a.kind)
+	}
+	if a.challenge != "" {
+		w.Header().Set("WWW-Authenticate", a.challenge)
 	}
 	f.writeHeader(w, c, a.status)
 	w.Write(a.body)

@@ -75,6 +75,8 @@ func platformOp(c *call) string {
 		return "ping"
 	case c.URL.Path == "/artifactory/api/system/version":
 		return "version"
+	case c.URL.Path == "/artifactory/api/repositories":
+		return "repositories"
 	case path == "oidc/token":
 		return "exchange"
 	case path == "tokens" && c.Method == http.MethodPost:
@@ -183,7 +185,7 @@ func (p *Platform) artifactory(c *call) answer {
 	switch c.URL.Path {
 	case "/artifactory/api/system/ping":
 		return textAnswer(200, "OK") // whatever the credentials: https://github.com/jfrog/jfrog-cli-artifactory/issues/170
-	case "/artifactory/api/system/version":
+	case "/artifactory/api/system/version", "/artifactory/api/repositories":
 	default:
 		return htmlPage(404)
 	}
@@ -191,7 +193,9 @@ func (p *Platform) artifactory(c *call) answer {
 		if p.cfg.ErrorShape != "modern" {
 			return p.refuse(401, "UNAUTHORIZED", message, "")
 		}
-		return artifactoryError(401, message)
+		a := artifactoryError(401, message)
+		a.challenge = `Basic realm="Artifactory Realm"`
+		return a
 	}
 	secret := c.bearer()
 	user, password, basic := c.BasicAuth()
@@ -215,6 +219,11 @@ func (p *Platform) artifactory(c *call) answer {
 		return refuse("Token failed verification: audience")
 	case countGroups(t.scopes) > 1:
 		return artifactoryError(403, "Forbidden")
+	}
+	if c.URL.Path == "/artifactory/api/repositories" {
+		return jsonAnswer(200, []map[string]string{{
+			"key": "generic-local", "type": "LOCAL", "url": p.URL() + "/artifactory/generic-local", "packageType": "Generic",
+		}})
 	}
 	return jsonAnswer(200, map[string]string{"version": p.cfg.Version, "revision": "71714900", "license": "demo"})
 }

@@ -251,6 +251,11 @@ func TestArtifactoryAndPaths(t *testing.T) {
 	w.want(w.do("GET", path, "", nil), 401, `{"errors":[{"message":"Bad credentials","status":401}]}`)
 	w.want(w.do("GET", path, w.Stored(expired), nil), 401, "Token failed verification: expired")
 	w.want(w.do("GET", path, w.Stored(revoked), nil), 401, "Token failed verification: revoked")
+	const repositories = "/artifactory/api/repositories"
+	w.want(w.do("GET", repositories, w.Stored(bot), nil), 200, `[{"key":"generic-local"`)
+	if r := w.do("GET", repositories, "", nil); r.status != 401 || r.header.Get("WWW-Authenticate") != `Basic realm="Artifactory Realm"` {
+		t.Errorf("without credentials: %d, %v", r.status, r.header)
+	}
 	w.want(w.do("GET", "/artifactory/api/system/ping", "nonsense", nil), 200, "OK")
 	w.want(w.do("GET", api+"system/ping", "", nil), 200, "OK")
 	w.want(w.do("GET", "/ui/login", "", nil), 404, "<html>")
