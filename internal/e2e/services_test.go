@@ -20,14 +20,9 @@ const (
 	jobAPIToken    = "bkjob_w5Rz8nB3xQ6vM1kT9cJ4"
 )
 
-// cmdServices starts the endpoints at which Buildkite, Azure DevOps and Google
-// Cloud issue ID tokens, as their documentation describes them. ${BUILDKITE},
-// ${AZURE} and ${GCE} are where they are.
-func cmdServices(ts *testscript.TestScript, _ bool, _ []string) {
-	s := of(ts)
-	s.further = append(s.further, buildkiteToken, azureToken, jobAPIToken)
-	issue := func(audience string) string { return s.Issuer.Mint(audience, nil) }
-
+// ciServices are the endpoints at which Buildkite and Azure DevOps issue ID
+// tokens, as their documentation describes them.
+func ciServices(issue func(audience string) string) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v3/jobs/{job}/oidc/tokens", func(rw http.ResponseWriter, r *http.Request) {
 		var body struct{ Audience string }
@@ -44,9 +39,30 @@ func cmdServices(ts *testscript.TestScript, _ bool, _ []string) {
 		}
 		_ = json.NewEncoder(rw).Encode(map[string]string{"oidcToken": issue("api://AzureADTokenExchange")})
 	})
+	return mux
+}
+
+// metadataServer is Google Cloud's.
+func metadataServer(issue func(audience string) string) http.Handler {
+	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Metadata-Flavor") != "Google" || r.URL.Path != "/computeMetadata/v1/instance/service-accounts/default/identity" {
+			http.Error(rw, "Missing Metadata-Flavor:Google header.", http.StatusForbidden)
+			return
+		}
+		_, _ = rw.Write([]byte(issue(r.URL.Query().Get("audience"))))
+	})
+}
+
+// cmdServices starts the endpoints at which Buildkite, Azure DevOps and Google
+// Cloud issue ID tokens. ${BUILDKITE}, ${AZURE} and ${GCE} are where they are.
+func cmdServices(ts *testscript.TestScript, _ bool, _ []string) {
+	s := of(ts)
+	s.further = append(s.further, buildkiteToken, azureToken, jobAPIToken)
+	issue := func(audience string) string { return s.Issuer.Mint(audience, nil) }
+
 	ca := jfrogtest.NewCA()
 	certificate := ca.Certificate([]string{"127.0.0.1"}, time.Time{}, time.Time{})
-	secure, err := jfrogtest.NewServer(mux, "", &certificate)
+	secure, err := jfrogtest.NewServer(ciServices(issue), "", &certificate)
 	ts.Check(err)
 	ts.Defer(secure.Close)
 
@@ -54,13 +70,7 @@ func cmdServices(ts *testscript.TestScript, _ bool, _ []string) {
 	ts.Check(err)
 	ts.Check(os.WriteFile(filepath.Join(s.Dir, "ca.pem"), append(pem, ca.PEM()...), 0o600))
 
-	metadata, err := jfrogtest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Metadata-Flavor") != "Google" || r.URL.Path != "/computeMetadata/v1/instance/service-accounts/default/identity" {
-			http.Error(rw, "Missing Metadata-Flavor:Google header.", http.StatusForbidden)
-			return
-		}
-		_, _ = rw.Write([]byte(issue(r.URL.Query().Get("audience"))))
-	}), "", nil)
+	metadata, err := jfrogtest.NewServer(metadataServer(issue), "", nil)
 	ts.Check(err)
 	ts.Defer(metadata.Close)
 
