@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -127,8 +128,11 @@ func TestEverySnippetRuns(t *testing.T) {
 // shell, and with the last ones all shells that may be the sh of an image.
 func shells(t *testing.T, job snippetJob, flags ...string) [][]string {
 	t.Helper()
-	if raceEnabled {
+	switch {
+	case raceEnabled:
 		t.Skip("the scenarios send the same requests")
+	case runtime.GOOS == "windows":
+		t.Skip("the snippets are for POSIX shells")
 	}
 	var list [][]string
 	for _, f := range flags {
@@ -476,6 +480,9 @@ func (w *snippetWorld) check(t *testing.T, uses int) {
 
 // TestInstallSnippet: the binary is installed if its digest is right, and only then, in any shell.
 func TestInstallSnippet(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("the snippet is for Linux")
+	}
 	const dir = "/ephemeral-ci/jfrog-token/releases/download/v1.0.0/"
 	text := snippetOf(t, "docs/ci.md, Install, sh")
 	files := map[string]string{"jfrog-token-linux-amd64": "the binary of amd64\n", "jfrog-token-linux-arm64": "the binary of arm64\n"}
