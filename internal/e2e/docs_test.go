@@ -3,6 +3,7 @@ package e2e
 import (
 	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -93,6 +94,63 @@ func TestSnippetsSetInputsThatExist(t *testing.T) {
 	}
 	if snippets < 20 {
 		t.Errorf("expected %d settings to be 20 or more: the snippets are not found", snippets)
+	}
+}
+
+// documents are what people read, by the path from the repository's root.
+func documents(t *testing.T) map[string]string {
+	t.Helper()
+	texts := map[string]string{}
+	for _, pattern := range []string{"*.md", "docs/*.md", "testdata/*.md"} {
+		files, err := filepath.Glob(filepath.Join(root, pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			name, _ := filepath.Rel(root, file)
+			texts[filepath.ToSlash(name)] = string(text)
+		}
+	}
+	return texts
+}
+
+// A link within the repository leads to a file, and to a heading if it names one.
+func TestLinksLeadSomewhere(t *testing.T) {
+	const blob, home = "https://" + module + "/blob/main/", "https://" + module + "#"
+	texts := documents(t)
+	link := regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	heading := regexp.MustCompile("(?m)^#+ (.*)$")
+	fence := regexp.MustCompile("(?ms)^```.*?^```$")
+	mark := regexp.MustCompile(`[^\w\- ]`)
+	headings := map[string]bool{}
+	for name, text := range texts {
+		for _, m := range heading.FindAllStringSubmatch(fence.ReplaceAllString(text, ""), -1) {
+			headings[name+"#"+strings.ReplaceAll(mark.ReplaceAllString(strings.ToLower(m[1]), ""), " ", "-")] = true
+		}
+	}
+	links := 0
+	for name, text := range texts {
+		for _, m := range link.FindAllStringSubmatch(text, -1) {
+			to := strings.Replace(strings.Replace(m[1], blob, "/", 1), home, "/README.md#", 1)
+			if strings.Contains(to, "://") {
+				continue
+			}
+			links++
+			if to[0] != '/' {
+				to = path.Join("/", path.Dir(name), to)
+			}
+			file, anchor, _ := strings.Cut(to[1:], "#")
+			if _, err := os.Stat(filepath.Join(root, file)); err != nil || anchor != "" && !headings[file+"#"+anchor] {
+				t.Errorf("%s: %s leads nowhere", name, m[1])
+			}
+		}
+	}
+	if links < 15 {
+		t.Errorf("%d links are found", links)
 	}
 }
 

@@ -33,7 +33,7 @@ var snippetRuns = map[string]struct {
 	read     func(text string) (snippetJob, error)
 }{
 	"README.md, jfrog-token, yaml":                             {"", gitHubJob},
-	"README.md, Two ways to prove who the job is, yaml":        {"", gitHubJob},
+	"README.md, With a stored token, yaml":                     {"", gitHubJob},
 	"docs.md, JFrog token, yaml":                               {"a-Woodpecker-pipeline-sources-the-token-and-revokes-it", woodpeckerJob},
 	"docs/ci.md, GitHub Actions, yaml":                         {"", gitHubJob},
 	"docs/ci.md, Forgejo Actions, yaml":                        {"", forgejoJob},
@@ -54,7 +54,7 @@ var snippetRuns = map[string]struct {
 // snippetSkips are those that TestSnippets does not run, and why.
 var snippetSkips = map[string]string{
 	"README.md, jfrog-token, sh":                                   "the demo and these very tests",
-	"README.md, Two ways to prove who the job is, json":            "no commands",
+	"README.md, With OIDC, json":                                   "no commands",
 	"README.md, Recipes, yaml":                                     "docker and npm need registries, which the embedded Artifactory is not",
 	"docs/ci.md, Install, sh":                                      "TestInstallSnippet runs it",
 	"docs/ci.md, Install, powershell":                              "there is no PowerShell here",
