@@ -183,7 +183,8 @@ func gitLabJob(text string) (snippetJob, error) {
 // idTokenHere stands for the ID token of the CI.
 const idTokenHere = "$(idToken)"
 
-// buildkiteJob reads what buildkite-agent pipeline upload makes of a file: $NAME is that of the upload, $$NAME the job's.
+// buildkiteJob reads what buildkite-agent pipeline upload makes of a file: $NAME is that of the upload, $$NAME the
+// job's.
 func buildkiteJob(text string) (snippetJob, error) {
 	dollar := regexp.MustCompile(`\$\$|\$\{?\w+\}?`)
 	text = dollar.ReplaceAllStringFunc(text, func(s string) string {
@@ -263,14 +264,17 @@ func bitbucketJob(text string) (snippetJob, error) {
 	err := yaml.Unmarshal([]byte(text), &config)
 	var j snippetJob
 	for _, s := range config.Pipelines.Default {
-		j.steps = append(j.steps, snippetStep{script: s.Step.Script.script()}, snippetStep{script: s.Step.After.script()})
+		for _, l := range []lines{s.Step.Script, s.Step.After} {
+			j.steps = append(j.steps, snippetStep{script: l.script()})
+		}
 	}
 	return j.checked(err)
 }
 
 var (
 	groovyEnv  = regexp.MustCompile(`(?m)^ +([A-Z_]+) = '([^']*)'$`)
-	groovyStep = regexp.MustCompile(`(?s)withCredentials\(.*?variable: '(\w+)'|\bsh '''(.*?)'''(\.stripIndent\(\))?|\bsh '([^'\n]*)'`)
+	groovyStep = regexp.MustCompile(`(?s)withCredentials\(.*?variable: '(\w+)'` +
+		`|\bsh '''(.*?)'''(\.stripIndent\(\))?|\bsh '([^'\n]*)'`)
 )
 
 // jenkinsJob reads the steps in order, as far as Groovy is a few regular expressions.

@@ -29,33 +29,45 @@ import (
 // snippetRuns are the snippets of the documentation that TestSnippets runs, by their key: the environment is that of a
 // scenario in testdata/ci, or GitHub's. snippetjobs_test.go reads a snippet as its CI does.
 var snippetRuns = map[string]struct {
-	scenario string
 	read     func(text string) (snippetJob, error)
+	scenario string
 }{
-	"README.md, jfrog-token, yaml":                             {"", gitHubJob},
-	"README.md, With a stored token, yaml":                     {"", gitHubJob},
-	"docs.md, JFrog token, yaml":                               {"a-Woodpecker-pipeline-sources-the-token-and-revokes-it", woodpeckerJob},
-	"docs/ci.md, GitHub Actions, yaml":                         {"", gitHubJob},
-	"docs/ci.md, Forgejo Actions, yaml":                        {"", forgejoJob},
-	"docs/ci.md, Harness, yaml":                                {"a-Harness-step-gives-plain-and-secret-outputs-in-their-files", harnessJob},
-	"docs/ci.md, GitLab, yaml":                                 {"an-ID-token-is-taken-from-a-GitLab-variable", gitLabJob},
-	"docs/ci.md, Buildkite, yaml":                              {"an-ID-token-is-asked-for-at-the-Buildkite-agent", buildkiteJob},
-	"docs/ci.md, CircleCI, yaml":                               {"an-ID-token-is-taken-from-CircleCI-and-its-fixed-audience-told", circleCIJob},
-	"docs/ci.md, Azure DevOps, yaml":                           {"an-ID-token-is-asked-for-at-the-Azure-DevOps-endpoint", azureJob},
-	"docs/ci.md, Bitbucket Pipelines, yaml":                    {"an-ID-token-is-taken-from-Bitbucket", bitbucketJob},
-	"docs/ci.md, Jenkins, groovy":                              {"an-ID-token-is-bound-to-any-name-in-Jenkins", jenkinsJob},
-	"docs/ci.md, Codefresh, yaml":                              {"an-ID-token-is-taken-from-Codefresh", codefreshJob},
-	"docs/ci.md, Google Cloud Build, yaml":                     {"an-ID-token-is-asked-for-at-the-metadata-server-in-Cloud-Build", cloudBuildJob},
-	"docs/ci.md, Anywhere else, sh":                            {"on-a-command-line-an-ID-token-is-taken-from-the-variable-of-the-JFrog-CLI", shellJob},
-	"docs/ci.md, Tokens that canceled jobs leave behind, yaml": {"", gitHubJob},
-	"docs/drone.md, JFrog token, a Drone plugin, yaml":         {"a-Drone-pipeline-sources-the-token-and-revokes-it", droneJob},
+	"README.md, jfrog-token, yaml":         {gitHubJob, ""},
+	"README.md, With a stored token, yaml": {gitHubJob, ""},
+	"docs.md, JFrog token, yaml": {woodpeckerJob,
+		"a-Woodpecker-pipeline-sources-the-token-and-revokes-it"},
+	"docs/ci.md, GitHub Actions, yaml":  {gitHubJob, ""},
+	"docs/ci.md, Forgejo Actions, yaml": {forgejoJob, ""},
+	"docs/ci.md, Harness, yaml": {harnessJob,
+		"a-Harness-step-gives-plain-and-secret-outputs-in-their-files"},
+	"docs/ci.md, GitLab, yaml": {gitLabJob,
+		"an-ID-token-is-taken-from-a-GitLab-variable"},
+	"docs/ci.md, Buildkite, yaml": {buildkiteJob,
+		"an-ID-token-is-asked-for-at-the-Buildkite-agent"},
+	"docs/ci.md, CircleCI, yaml": {circleCIJob,
+		"an-ID-token-is-taken-from-CircleCI-and-its-fixed-audience-told"},
+	"docs/ci.md, Azure DevOps, yaml": {azureJob,
+		"an-ID-token-is-asked-for-at-the-Azure-DevOps-endpoint"},
+	"docs/ci.md, Bitbucket Pipelines, yaml": {bitbucketJob,
+		"an-ID-token-is-taken-from-Bitbucket"},
+	"docs/ci.md, Jenkins, groovy": {jenkinsJob,
+		"an-ID-token-is-bound-to-any-name-in-Jenkins"},
+	"docs/ci.md, Codefresh, yaml": {codefreshJob,
+		"an-ID-token-is-taken-from-Codefresh"},
+	"docs/ci.md, Google Cloud Build, yaml": {cloudBuildJob,
+		"an-ID-token-is-asked-for-at-the-metadata-server-in-Cloud-Build"},
+	"docs/ci.md, Anywhere else, sh": {shellJob,
+		"on-a-command-line-an-ID-token-is-taken-from-the-variable-of-the-JFrog-CLI"},
+	"docs/ci.md, Tokens that canceled jobs leave behind, yaml": {gitHubJob, ""},
+	"docs/drone.md, JFrog token, a Drone plugin, yaml": {droneJob,
+		"a-Drone-pipeline-sources-the-token-and-revokes-it"},
 }
 
 // snippetSkips are those that TestSnippets does not run, and why.
 var snippetSkips = map[string]string{
 	"README.md, jfrog-token, sh":                                   "the demo and these very tests",
 	"README.md, With OIDC, json":                                   "no commands",
-	"README.md, Recipes, yaml":                                     "docker and npm need registries, which the embedded Artifactory is not",
+	"README.md, Recipes, yaml":                                     "docker and npm need registries",
 	"docs/ci.md, Install, sh":                                      "TestInstallSnippet runs it",
 	"docs/ci.md, Install, powershell":                              "there is no PowerShell here",
 	"docs/troubleshooting.md, No permission for an ID token, yaml": "no commands",
@@ -149,9 +161,9 @@ func shells(t *testing.T, job snippetJob, flags ...string) [][]string {
 	return list
 }
 
-// TestSnippets runs every snippet as its CI would, against the embedded JFrog: only the platform's URL and the secrets are
-// others. curl must get 200 with the job's token, which must be dead at the end and nowhere in what was printed or on a
-// command line.
+// TestSnippets runs every snippet as its CI would, against the embedded JFrog: only the platform's URL and the secrets
+// are others. curl must get 200 with the job's token, which must be dead at the end and nowhere in what was printed or
+// on a command line.
 func TestSnippets(t *testing.T) {
 	for key, r := range snippetRuns {
 		job, err := r.read(snippetOf(t, key))
@@ -234,28 +246,34 @@ var providerIn = regexp.MustCompile(`(?i)OIDC[-_]PROVIDER[-_]NAME['"]?\s*[:=]\s*
 func newSnippetWorld(t *testing.T, key, scenario, curl string) *snippetWorld {
 	t.Helper()
 	text := snippetOf(t, key)
-	mapping := jfrogtest.Mapping{Name: "ci", Claims: map[string]any{"repository": "acme/app"}, TokenSpec: jfrogtest.TokenSpec{
-		Username: "ci-bot", Scope: "applied-permissions/user", ExpiresIn: 600, SelfRevocable: true,
+	mappings := []jfrogtest.Mapping{{
+		Name: "ci", Claims: map[string]any{"repository": "acme/app"}, TokenSpec: jfrogtest.TokenSpec{
+			Username: "ci-bot", Scope: "applied-permissions/user", ExpiresIn: 600, SelfRevocable: true,
+		},
 	}}
 	config := jfrogtest.Config{Sequential: true, Tokens: usual().Tokens, Providers: []jfrogtest.Provider{}}
 	for _, m := range providerIn.FindAllStringSubmatch(text, -1) {
-		config.Providers = append(config.Providers, jfrogtest.Provider{Name: m[1], Mappings: []jfrogtest.Mapping{mapping}})
+		config.Providers = append(config.Providers, jfrogtest.Provider{Name: m[1], Mappings: mappings})
 	}
-	site, err := NewSite(Options{JFrog: config, Network: Network{Plain: true}, Dir: t.TempDir(), Action: action, Binary: binary})
+	site, err := NewSite(Options{
+		JFrog: config, Network: Network{Plain: true}, Dir: t.TempDir(), Action: action, Binary: binary,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(site.Close)
 	w := &snippetWorld{
 		Site: site, text: strings.ReplaceAll(text, "https://acme.jfrog.io", site.Platform.URL()),
-		work: filepath.Join(site.Dir, "workspace"), args: filepath.Join(site.Dir, "args"), outputs: map[string]string{}, agent: runnertest.NewAzureAgent(),
+		work: filepath.Join(site.Dir, "workspace"), args: filepath.Join(site.Dir, "args"),
+		outputs: map[string]string{}, agent: runnertest.NewAzureAgent(),
 	}
 	bin := filepath.Join(site.Dir, "bin")
 	real, err := exec.LookPath("curl")
+	standIn := fmt.Sprintf("#!/bin/sh\nreal=%s\nprintf '%%s\\n' \"$@\" >>%s\n%s\n", real, w.args, curl)
 	for _, err := range []error{
 		err, os.Mkdir(w.work, 0o755), os.Mkdir(bin, 0o755), os.Symlink(binary, filepath.Join(bin, "jfrog-token")),
 		os.WriteFile(filepath.Join(site.Dir, ".jfrog-access-token"), []byte(site.Platform.Stored(0)+"\n"), 0o600),
-		os.WriteFile(filepath.Join(bin, "curl"), fmt.Appendf(nil, "#!/bin/sh\nreal=%s\nprintf '%%s\\n' \"$@\" >>%s\n%s\n", real, w.args, curl), 0o755),
+		os.WriteFile(filepath.Join(bin, "curl"), []byte(standIn), 0o755),
 	} {
 		if err != nil {
 			t.Fatal(err)
@@ -285,7 +303,8 @@ func (w *snippetWorld) services(t *testing.T) {
 	t.Cleanup(jobAPI.Close)
 	values := map[string]string{
 		"BUILDKITE": ci.URL + "/v3", "BUILDKITE_TOKEN": buildkiteToken,
-		"AZURE": ci.URL + "/azure/oidctoken", "AZURE_TOKEN": azureToken, "GCE": strings.TrimPrefix(metadata.URL, "http://"),
+		"AZURE": ci.URL + "/azure/oidctoken", "AZURE_TOKEN": azureToken,
+		"GCE":    strings.TrimPrefix(metadata.URL, "http://"),
 		"STORED": w.Platform.Stored(0), "JOB_API_SOCKET": jobAPI.Socket, "JOB_API_TOKEN": jobAPIToken,
 	}
 	w.named = func(name string) string {
@@ -311,14 +330,15 @@ func scenarioEnv(t *testing.T, name string, named func(string) string) map[strin
 			}
 		}
 	}
+	others := []string{"HTTP_PROXY", "DRONE_OUTPUT", "HARNESS_OUTPUT_SECRET_FILE"} // of the scenario's own world
 	maps.DeleteFunc(env, func(name, _ string) bool {
-		return strings.HasPrefix(name, "JFROG_") || slices.Contains([]string{"HTTP_PROXY", "DRONE_OUTPUT", "HARNESS_OUTPUT_SECRET_FILE"}, name)
+		return strings.HasPrefix(name, "JFROG_") || slices.Contains(others, name)
 	})
 	return env
 }
 
-// run runs one step in a shell of its own, and returns its exit code. A step that asks for bash gets bash, with the same
-// flags as sh.
+// run runs one step in a shell of its own, and returns its exit code. A step that asks for bash gets bash, with the
+// same flags as sh.
 func (w *snippetWorld) run(t *testing.T, sh []string, job snippetJob, s snippetStep) int {
 	t.Helper()
 	command := append(slices.Clone(sh), "-c", s.script)
@@ -485,22 +505,24 @@ func TestInstallSnippet(t *testing.T) {
 	}
 	const dir = "/ephemeral-ci/jfrog-token/releases/download/v1.0.0/"
 	text := snippetOf(t, "docs/ci.md, Install, sh")
-	files := map[string]string{"jfrog-token-linux-amd64": "the binary of amd64\n", "jfrog-token-linux-arm64": "the binary of arm64\n"}
+	const amd64, arm64 = "jfrog-token-linux-amd64", "jfrog-token-linux-arm64"
+	files := map[string]string{amd64: "the binary of amd64\n", arm64: "the binary of arm64\n"}
 	line := func(name, of string) string { return fmt.Sprintf("%x  %s\n", sha256.Sum256([]byte(of)), name) }
 	right := "" // as .ci/dist writes it
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		right += line(name, files[name])
 	}
 	tests := map[string]struct{ machine, sums, want string }{
-		"amd64":           {"x86_64", right, files["jfrog-token-linux-amd64"]},
-		"arm64":           {"aarch64", right, files["jfrog-token-linux-arm64"]},
+		"amd64":           {"x86_64", right, files[amd64]},
+		"arm64":           {"aarch64", right, files[arm64]},
 		"another machine": {"riscv64", right, ""},
-		"wrong digest":    {"x86_64", line("jfrog-token-linux-amd64", "another") + line("jfrog-token-linux-arm64", files["jfrog-token-linux-arm64"]), ""},
-		"no digest":       {"x86_64", line("jfrog-token-linux-arm64", files["jfrog-token-linux-arm64"]), ""},
+		"wrong digest":    {"x86_64", line(amd64, "another") + line(arm64, files[arm64]), ""},
+		"no digest":       {"x86_64", line(arm64, files[arm64]), ""},
 		"no SHA256SUMS":   {"x86_64", "", ""},
 	}
 	for name, test := range tests {
-		for _, shell := range append(shells(t, snippetJob{steps: []snippetStep{{script: text}}}, "-e"), []string{"sh"}) {
+		job := snippetJob{steps: []snippetStep{{script: text}}}
+		for _, shell := range append(shells(t, job, "-e"), []string{"sh"}) {
 			t.Run(name+", "+strings.Join(shell, " "), func(t *testing.T) {
 				t.Parallel()
 				release := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
@@ -524,14 +546,15 @@ func TestInstallSnippet(t *testing.T) {
 				cmd.Dir = t.TempDir()
 				cmd.Env = []string{"PATH=" + path, "TMPDIR=" + t.TempDir()}
 				out, err := cmd.CombinedOutput()
-				got, _ := os.ReadFile(filepath.Join(to, "jfrog-token"))
-				if entries, _ := os.ReadDir(to); test.want == "" && len(entries) > 0 || string(got) != "" && test.want == "" {
+				installed := filepath.Join(to, "jfrog-token")
+				if entries, _ := os.ReadDir(to); test.want == "" && len(entries) > 0 {
 					t.Errorf("installed %v\n%s", entries, out)
 				}
+				got, _ := os.ReadFile(installed)
 				if string(got) != test.want || (err == nil) != (test.want != "") {
 					t.Errorf("expected %q to be %q: %v\n%s", got, test.want, err, out)
 				}
-				if info, err := os.Stat(filepath.Join(to, "jfrog-token")); test.want != "" && (err != nil || info.Mode().Perm() != 0o755) {
+				if info, err := os.Stat(installed); test.want != "" && (err != nil || info.Mode().Perm() != 0o755) {
 					t.Errorf("not to be run: %v, %v", info, err)
 				}
 			})
