@@ -5,6 +5,7 @@ package ci
 import (
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 
 	"github.com/ephemeral-ci/jfrog-token/internal/secret"
@@ -113,6 +114,22 @@ type store interface {
 
 // Places is where files go on a CI without step outputs.
 type Places struct{ EnvFile, StateDir string }
+
+// usualDir is the state directory unless the input says otherwise.
+const usualDir = ".jfrog-token"
+
+// flags are what revoke needs to find the files, beside its name; "" if they
+// are where they usually are.
+func (p Places) flags() string {
+	text := ""
+	if p.StateDir != usualDir {
+		text += " --state-dir " + p.StateDir
+	}
+	if p.EnvFile != filepath.Join(p.StateDir, "env") {
+		text += " --env-file " + p.EnvFile
+	}
+	return text
+}
 
 // Output is one value for the next steps.
 type Output struct {

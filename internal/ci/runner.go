@@ -42,7 +42,8 @@ type runner struct {
 	store
 	dir    *stateDir // of a run: step, which has no post step; nil for an action
 	action *githubactions.Action
-	before int64 // size of the output file; below zero: nothing was added
+	before int64  // size of the output file; below zero: nothing was added
+	places Places // of a run: step
 }
 
 func newRunner(v variant, out io.Writer, action bool) *runner {
@@ -143,8 +144,15 @@ func (r *runner) Check(summary bool) error {
 // Use implements Platform: for a run: step, as the runner has places of its
 // own for an action.
 func (r *runner) Use(p Places) {
-	if r.dir != nil {
-		r.dir.path = filepath.Clean(p.StateDir)
+	if r.dir == nil {
+		return
+	}
+	p.EnvFile = filepath.Join(p.StateDir, "env") // there is none
+	r.places, r.dir.path = p, filepath.Clean(p.StateDir)
+	// Two steps may have two working directories, and actions/checkout empties
+	// the workspace.
+	if temp := r.getenv("RUNNER_TEMP"); temp != "" && p.StateDir == usualDir {
+		r.dir.path = filepath.Join(temp, usualDir)
 	}
 }
 
@@ -270,7 +278,7 @@ func (r *runner) Usage(revoke bool) (lines []string, lost bool) {
 			".outputs.username }}"}
 	}
 	if r.dir != nil && revoke {
-		lines = append(lines, "at the end of the job: jfrog-token revoke, in a step with if: always()")
+		lines = append(lines, "at the end of the job, in a step with if: always(): jfrog-token revoke"+r.places.flags())
 	}
 	return lines, lost
 }

@@ -113,7 +113,7 @@ func (v variant) Name() string { return v.name }
 
 // Debug implements Platform.
 func (v variant) Debug() bool {
-	return holds("JFROG_TOKEN_DEBUG=true", v.getenv, nil) || v.debug != "" && holds(v.debug, v.getenv, nil)
+	return holds("JFROG_TOKEN_DEBUG=true", v.getenv, nil) || v.settings && holds("PLUGIN_DEBUG=true", v.getenv, nil) || v.debug != "" && holds(v.debug, v.getenv, nil)
 }
 
 // Run implements Platform.

@@ -24,6 +24,7 @@ type workspace struct {
 	channel channel
 	envFile string
 	written []byte // the env file of this run
+	places  Places
 }
 
 func newWorkspace(v variant, stdout, stderr io.Writer) *workspace {
@@ -102,7 +103,7 @@ func (w *workspace) Error(lines ...string) { fmt.Fprintln(w.out, "error: "+w.lin
 // Use implements Platform. The system goes through a symbolic link before it
 // takes a .. after it, so that the paths are checked and used without any.
 func (w *workspace) Use(p Places) {
-	w.stateDir.path, w.envFile = filepath.Clean(p.StateDir), filepath.Clean(p.EnvFile)
+	w.places, w.stateDir.path, w.envFile = p, filepath.Clean(p.StateDir), filepath.Clean(p.EnvFile)
 }
 
 // EnvFile implements Platform.
@@ -234,9 +235,12 @@ func (w *workspace) Usage(bool) (lines []string, lost bool) {
 	if q, err := quote(path); err == nil {
 		path = q
 	}
-	end := "at the end of the job: jfrog-token revoke"
+	end := "at the end of the job: jfrog-token revoke" + w.places.flags()
 	if w.settings {
 		end = "at the end of the pipeline: a step of this plugin with command: revoke"
+		if w.places.flags() != "" {
+			end += ", and with the same state-dir and env-file"
+		}
 	}
 	return []string{"later commands read the token with: set +x; set -a; . " + path + "; set +a", end}, false
 }

@@ -168,9 +168,16 @@ func (r *run) sayUnknown(e lease.Event) {
 			"nobody received; each expires %s", plural(e.Lost, "exchange", "exchanges"), lifetime))
 		return
 	}
-	r.ci.Warning("the outcome of a request is unknown, and JFrog may have made a token that nobody holds: "+e.Err.Error(),
+	lines := []string{
+		"the outcome of a request is unknown, and JFrog may have made a token that nobody holds: " + e.Err.Error(),
 		fmt.Sprintf("If it exists, it has %q in its description, and expires by %s.", e.Marker,
-			e.Until.Format(time.RFC3339)))
+			e.Until.Format(time.RFC3339)),
+	}
+	if errors.Is(e.Err, lease.ErrNoCredential) && !r.action {
+		lines = append(lines, fmt.Sprintf("With the %s and %s that mint had, revoke looks it up.", r.ci.Variable("url"),
+			r.ci.Variable("access-token")))
+	}
+	r.ci.Warning(lines...)
 }
 
 func orphan(e lease.Event) string { return "token " + e.ID + ", which nobody holds: " }
@@ -201,7 +208,7 @@ func cause(err error) string {
 	return err.Error()
 }
 
-func (r *run) sayNothing() { r.ci.Info("nothing to revoke: no token is left") }
+func (r *run) sayNothing() { r.ci.Info("nothing to revoke: no state of a mint is left") }
 
 func (r *run) sayBusy(s lease.State) {
 	r.ci.Info("left for a later revoke: the token of [" + s.Marker + "], whose mint is still running, or " +

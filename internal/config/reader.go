@@ -78,9 +78,6 @@ func (r *reader) check(command string) {
 	if c.ProjectKey != "" && !projectKey.MatchString(c.ProjectKey) {
 		r.problem("project-key", "must be 2 to 32 of a-z, 0-9 and -, the first a letter")
 	}
-	if c.EnvFile == "" {
-		c.EnvFile, _ = Files(r.Source)
-	}
 	c.CACert, c.Roots = r.roots(c.CACert)
 	for _, id := range c.TokenIDs {
 		if wrong := CheckTokenID(id); wrong != "" {

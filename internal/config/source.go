@@ -140,7 +140,7 @@ func (s *Source) misspelt() []string {
 		variable, _, _ := strings.Cut(e, "=")
 		for _, prefix := range s.Prefixes {
 			rest, ok := strings.CutPrefix(variable, prefix)
-			if !ok || prefix == ourPrefix && rest == "DEBUG" || s.known(variable) {
+			if !ok || prefix != inputPrefix && rest == "DEBUG" || s.known(variable) {
 				continue
 			}
 			probable, near := suggest(rest)

@@ -41,7 +41,8 @@ type Event struct {
 }
 
 var (
-	errNoCredential = errors.New("no credential is left to look it up with")
+	// ErrNoCredential says why a token that may exist was not looked up.
+	ErrNoCredential = errors.New("no credential is left to look it up with")
 	errNoID         = errors.New("JFrog returned no token id, so that it could not be told from others")
 	errUnlisted     = errors.New("JFrog does not list a token that expires within 3 hours and is not revocable")
 	errNotYet       = errors.New("JFrog lists none yet, and may still be storing one")
@@ -112,7 +113,7 @@ func (l *Lease) revoke(ctx context.Context, i int) bool {
 // tryAll revokes a token with itself or, if it may not, with any other bearer:
 // an audience without Access keeps a token from revoking itself.
 func (l *Lease) tryAll(ctx context.Context, h Held) (outcome jfrog.Outcome, err error) {
-	outcome, err = jfrog.FailedRevoke, errNoCredential
+	outcome, err = jfrog.FailedRevoke, ErrNoCredential
 	self := h.Token.String
 	for i, b := range append([]secret.String{self}, l.bearers()...) {
 		if b.IsZero() || i > 0 && (b == self || h.ID == "") {
@@ -210,7 +211,7 @@ func (l *Lease) lookUp(ctx context.Context) ([]jfrog.Listed, secret.String, erro
 			return nil, secret.String{}, errNoID
 		}
 	}
-	err := errNoCredential
+	err := ErrNoCredential
 	for _, b := range l.bearers() {
 		var found []jfrog.Listed
 		part, cancel := wire.Share(ctx, 1+len(l.state.Tokens))
