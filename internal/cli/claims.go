@@ -20,9 +20,10 @@ var notShown = []string{
 
 // Of a hostile or a very large token, no more is shown than a reader can use.
 const (
-	maxClaims = 60
-	maxClaim  = 200 // characters
-	maxScope  = 500 // which is JFrog's own limit
+	maxClaims  = 60
+	maxClaim   = 200 // characters
+	maxMapping = 2000
+	maxScope   = 500 // which is JFrog's own limit
 )
 
 // claimLines lists the claims of an ID token, whoever issued it.
@@ -37,8 +38,9 @@ func claimLines(c jwt.Claims) []string {
 			text, _ := json.Marshal(c[name])
 			value = string(text)
 		}
-		if value == "" || value == "null" {
-			continue
+		_, err := jwt.Peek(value)
+		if value == "" || value == "null" || err == nil || !isText && strings.Contains(value, "@") {
+			continue // nothing, a token of another, or somebody's address
 		}
 		lines = append(lines, fmt.Sprintf("  %s: %s", cut(name, maxClaim), cut(value, maxClaim)))
 	}
@@ -46,18 +48,22 @@ func claimLines(c jwt.Claims) []string {
 }
 
 // mapping is the JSON of the claims by which a mapping knows this repository:
-// those that nobody else can have, as the CI's file in internal/ci names them.
+// those that nobody else can have, as the CI's file in internal/ci names them,
+// else sub. It is "" if there are none: a mapping with no claims lets anyone in.
 func (j *job) mapping(c jwt.Claims) string {
 	match := map[string]any{}
 	for _, name := range j.ci.Identity() {
-		if v, ok := c[name]; ok && len(fmt.Sprint(v)) <= maxClaim {
+		if v, ok := c[name]; ok {
 			match[name] = v
 		}
 	}
-	if sub := c.String("sub"); len(match) == 0 && len(sub) <= maxClaim {
+	if sub := c.String("sub"); len(match) == 0 && sub != "" {
 		match["sub"] = sub
 	}
 	text, _ := json.Marshal(match)
+	if len(match) == 0 || len(text) > maxMapping {
+		return ""
+	}
 	return string(text)
 }
 

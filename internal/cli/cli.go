@@ -142,7 +142,7 @@ func (r *run) do(ctx context.Context, line config.Args) error {
 		return problem("unknown command; jfrog-token help lists all")
 	}
 	c := commands()[n]
-	if len(r.words) > 0 && c.words == "" {
+	if len(r.words) > 0 && c.words == "" || len(r.words) > 1 && c.name == "help" {
 		return problem(c.name + " takes no arguments but flags, and one command runs at a time")
 	}
 	if err := line.CheckFlags(c.name); err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,17 +23,14 @@ type hint struct {
 }
 
 // help is where the headings are.
-const (
-	help    = "https://github.com/ephemeral-ci/jfrog-token/blob/main/docs/troubleshooting.md#"
-	seeAlso = "See "
-)
+const help = "https://github.com/ephemeral-ci/jfrog-token/blob/main/docs/troubleshooting.md#"
 
 // all returns the lines and where more is said; none for the zero hint.
 func (h hint) all() []string {
 	if h.topic == "" {
 		return h.lines
 	}
-	return append(h.lines, seeAlso+help+h.topic)
+	return append(slices.Clone(h.lines), "See "+help+h.topic)
 }
 
 func say(topic, format string, args ...any) hint {
@@ -66,7 +64,7 @@ func (r *run) hint(err error, j *job) hint {
 		return advised(r.ci.IDTokenAdvice())
 	case errors.Is(err, ci.ErrAudience):
 		return say(ci.NoIDToken, "Set %s to the audience that the integration has in JFrog.",
-			r.ci.Variable("oidc-audience"))
+			r.inputs.Name("oidc-audience"))
 	case errors.Is(err, ci.ErrExpiring):
 		return say("the-id-token-has-expired", "Have the CI issue the ID token right before this step.")
 	case !errors.As(err, &e):
@@ -96,7 +94,7 @@ func (r *run) hintInputs(e *config.Error) hint {
 			"token in your user profile, and store that one.")
 	case e.NoCredential:
 		lines := []string{fmt.Sprintf("If %s is set from a secret: is the secret there, and may this job read "+
-			"it?", r.ci.Variable("access-token"))}
+			"it?", r.inputs.Name("access-token"))}
 		a := r.ci.SecretAdvice()
 		return hint{a.Topic, append(lines, a.Lines...)}
 	}
@@ -105,12 +103,12 @@ func (r *run) hintInputs(e *config.Error) hint {
 
 // hintNetwork is for failures that have nothing to do with the credential.
 func (r *run) hintNetwork(e *wire.Error, isJFrog bool) hint {
-	url := r.ci.Variable("url")
+	url := r.inputs.Name("url")
 	switch {
 	case wire.IsCertificate(e.Err):
 		return say("a-certificate-that-is-not-trusted", "If a company's own authority signed the certificate, "+
 			"set %s to that authority's certificate. If the name or the time is wrong, check %s and this "+
-			"machine's clock.", r.ci.Variable("ca-cert"), url)
+			"machine's clock.", r.inputs.Name("ca-cert"), url)
 	case wire.IsPlain(e.Err):
 		return say("a-port-that-speaks-no-tls", "The port does not speak TLS. Correct the port in %s, or "+
 			"reach the platform where it serves https.", url)
@@ -132,7 +130,7 @@ func (r *run) hintNetwork(e *wire.Error, isJFrog bool) hint {
 			"platform moved, set %s to where it is.", url)
 	case e.Status == http.StatusTooManyRequests:
 		return say("rate-limited", "JFrog limits the rate of requests. Run the job again later, or raise %s.",
-			r.ci.Variable("timeout"))
+			r.inputs.Name("timeout"))
 	case e.Err != nil && e.Status != 0 && isJFrog:
 		return say("an-unexpected-response", "The response at %s is not from JFrog Access, or not whole. Is "+
 			"it the platform's own URL?", url)
@@ -145,22 +143,26 @@ func (r *run) hintNetwork(e *wire.Error, isJFrog bool) hint {
 
 // hintRefusal is for what JFrog itself refused.
 func (j *job) hintRefusal(r *jfrog.Error) hint {
-	v := j.ci.Variable
+	v := j.inputs.Name
+	if r.Op == jfrog.OpList && (r.Kind == jfrog.Invalid || r.Kind == jfrog.NoEndpoint) {
+		return say("a-platform-without-the-endpoint", "The platform cannot list tokens. That needs JFrog Artifactory "+
+			"7.21.1 or later, and %s must be the platform's own.", v("url"))
+	}
 	switch r.Kind {
 	case jfrog.WrongAudience:
 		return say("the-audience-of-the-id-token-is-refused", "The ID token's audience is %s. Set %s to the "+
 			"audience that the integration has in JFrog, or set that one to this.",
-			strings.Join(j.ids.Claims().Strings("aud"), ", "), v("oidc-audience"))
+			cut(strings.Join(j.ids.Claims().Strings("aud"), ", "), maxClaim), v("oidc-audience"))
 	case jfrog.NoKeys:
 		return say("the-keys-of-the-issuer-cannot-be-read", "JFrog could not read the keys of the issuer %s. "+
 			"The integration's provider URL must be exactly that, without a slash at its end, and JFrog must "+
-			"be able to reach it.", j.ids.Claims().String("iss"))
+			"be able to reach it.", cut(j.ids.Claims().String("iss"), maxClaim))
 	case jfrog.IDTokenExpired:
 		return j.hintIDTokenExpired()
 	case jfrog.BadSignature:
 		return say("the-signature-of-the-id-token-is-refused", "JFrog did not accept the ID token's "+
 			"signature. The integration's provider URL must be the issuer of the ID token, %s.",
-			j.ids.Claims().String("iss"))
+			cut(j.ids.Claims().String("iss"), maxClaim))
 	case jfrog.NoLicense:
 		return say("no-license-for-oidc", "OIDC needs an Enterprise X or Enterprise+ license of JFrog. "+
 			"Without one, use %s.", v("access-token"))
@@ -217,7 +219,7 @@ func (j *job) hintAudience() hint {
 	}
 	return say("the-audience-of-the-credential-is-too-narrow", "JFrog Access does not accept the stored "+
 		"token, as its audience is too narrow. Make one whose audience includes jfac@* or *@*, and store that "+
-		"one for %s.", j.ci.Variable("access-token"))
+		"one for %s.", j.inputs.Name("access-token"))
 }
 
 // hintCredential is for a bearer that JFrog does not accept.
@@ -225,7 +227,7 @@ func (j *job) hintCredential() hint {
 	if j.cfg.OIDC() {
 		return j.hintAudience()
 	}
-	claims, where := j.bearer(), j.ci.Variable("access-token")
+	claims, where := j.bearer(), j.inputs.Name("access-token")
 	if aud := strings.Join(claims.Strings("aud"), " "); aud != "" && !jfrog.ReachesAccess(aud) {
 		return j.hintAudience()
 	}
@@ -235,7 +237,7 @@ func (j *job) hintCredential() hint {
 	}
 	return say("the-stored-token-has-expired-or-was-revoked", "JFrog does not accept the stored token: it has "+
 		"expired, was revoked, or is of another platform than %s. Make a new one, and store it for %s.",
-		j.ci.Variable("url"), where)
+		j.inputs.Name("url"), where)
 }
 
 // hintForbidden is for a bearer that JFrog knows, and that may not do what it
@@ -249,10 +251,10 @@ func (j *job) hintForbidden(op jfrog.Op) hint {
 	if aud := strings.Join(claims.Strings("aud"), " "); aud != "" && !jfrog.ReachesAccess(aud) {
 		return j.hintAudience()
 	}
-	if has := claims.String("scp"); j.asked.Scope == "" && has != "" && has != userScope && has != adminScope {
+	if has := cut(claims.String("scp"), maxScope); j.asked.Scope == "" && has != "" && has != userScope && has != adminScope {
 		return say("the-scope-of-the-credential-is-too-narrow", "The stored token's own scope is %s, and "+
 			"without %s the new token would be for all that its user may do. Set %s to that scope, or to a "+
-			"part of it.", has, j.ci.Variable("scope"), j.ci.Variable("scope"))
+			"part of it.", has, j.inputs.Name("scope"), j.inputs.Name("scope"))
 	}
 	credential := "the stored token"
 	if j.cfg.OIDC() {
@@ -288,10 +290,11 @@ func (j *job) hintNoMatch() hint {
 	lines := []string{"No identity mapping of the integration matches this job, or the ID token was not " +
 		"accepted. The claims of the ID token:"}
 	lines = append(lines, claimLines(claims)...)
-	lines = append(lines, "The claims of an identity mapping that matches this repository, as JSON to paste:",
-		"  "+j.mapping(claims))
+	if m := j.mapping(claims); m != "" {
+		lines = append(lines, "The claims of an identity mapping that matches this repository, as JSON to paste:", "  "+m)
+	}
 	if j.cfg.ProjectKey == "" {
-		lines = append(lines, "A mapping that belongs to a project needs "+j.ci.Variable("project-key")+".")
+		lines = append(lines, "A mapping that belongs to a project needs "+j.inputs.Name("project-key")+".")
 	}
 	return hint{"no-identity-mapping-matches", lines}
 }
@@ -299,8 +302,12 @@ func (j *job) hintNoMatch() hint {
 // requested lists what was requested and JFrog may have refused.
 func (j *job) requested() string {
 	var list []string
+	lifetime := ""
+	if j.asked.ExpiresIn > 0 {
+		lifetime = span(time.Duration(j.asked.ExpiresIn) * time.Second)
+	}
 	for _, w := range []struct{ name, value string }{
-		{"scope", j.asked.Scope}, {"expires-in", span(time.Duration(j.asked.ExpiresIn) * time.Second)},
+		{"scope", cut(j.asked.Scope, maxScope)}, {"expires-in", lifetime},
 		{"username", j.asked.Username}, {"audience", j.asked.Audience}, {"project-key", j.asked.ProjectKey},
 	} {
 		if w.value != "" {

@@ -33,7 +33,7 @@ func (r *run) revoke(ctx context.Context) error {
 		if err := r.revokeSaved(ctx); err != nil {
 			return err
 		}
-		return r.inputs.Misspelt() // what was saved has ended first
+		return r.inputs.Wrong() // what was saved has ended first
 	}
 	return r.withBearer(ctx, "revoke", (*job).revokeNamed)
 }

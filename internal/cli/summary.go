@@ -31,19 +31,20 @@ func (j *job) summary(t jfrog.Token) string {
 		j.cfg.URL.Host, strings.Join(row, " | "))
 }
 
-// failure is what the job summary says of an error: its lines, and the snippets
-// among them, which are indented, as text to copy.
-func (r *run) failure(lines []string) string {
+// failure is what the job summary says of an error: its lines, the snippets among
+// them, which are indented, as text to copy, and a link to the topic.
+func (r *run) failure(lines []string, topic string) string {
 	var b strings.Builder
 	b.WriteString("### jfrog-token failed\n\n")
 	for _, l := range lines {
 		text := markdown(r.ci.Clean(l))
-		if strings.HasPrefix(l, seeAlso) {
-			text = "See <" + strings.TrimPrefix(l, seeAlso) + ">"
-		} else if strings.HasPrefix(l, "  ") {
+		if strings.HasPrefix(l, "  ") {
 			text = "<code>" + strings.ReplaceAll(text, " ", "&nbsp;") + "</code>"
 		}
 		b.WriteString(text + "<br>\n")
+	}
+	if topic != "" {
+		b.WriteString("See <" + help + topic + ">\n")
 	}
 	return b.String()
 }

@@ -216,7 +216,11 @@ func (r *run) sayBusy(s lease.State) {
 }
 
 func (r *run) sayOther(s lease.State) {
-	r.ci.Info("left for its own revoke: the token of [" + s.Marker + "], with the env-file " + s.EnvFile)
+	whose := "with the env-file " + s.EnvFile
+	if s.EnvFile == "" {
+		whose = "of a step with outputs"
+	}
+	r.ci.Info("left for its own revoke: the token of [" + s.Marker + "], " + whose)
 }
 
 func (j *job) saySwept(t jfrog.Listed, what string) {
@@ -329,17 +333,17 @@ func plural(n int, one, more string) string {
 func (r *run) sayError(err error) {
 	var input *config.Error
 	var explained *explained
-	lines, more := []string{err.Error()}, []string(nil)
+	lines, more := []string{err.Error()}, hint{}
 	switch {
 	case errors.As(err, &input):
 		lines = append([]string{plural(len(input.Problems), "input is", "inputs are") + " wrong"}, input.Problems...)
-		more = r.hintInputs(input).all()
+		more = r.hintInputs(input)
 	case errors.As(err, &explained):
-		more = explained.hint.all()
+		more = explained.hint
 	}
-	r.ci.Error(append(lines, more...)...)
+	r.ci.Error(append(slices.Clone(lines), more.all()...)...)
 	if _, interrupted := err.(Interrupted); interrupted || r.post || !config.Summarizes(r.inputs) {
 		return // post writes what became of each token
 	}
-	_ = r.ci.Summary(r.failure(append(lines, more...))) // the log has it
+	_ = r.ci.Summary(r.failure(append(lines, more.lines...), more.topic)) // the log has it
 }

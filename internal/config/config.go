@@ -151,12 +151,12 @@ func Summarizes(s *Source) bool {
 // Credential returns the stored token and the platform's URL, as far as they are
 // set and usable.
 func Credential(s *Source) (secret.String, *url.URL) {
-	if _, _, oidc := s.find(input("oidc-provider-name")); oidc {
+	if s.IsSet("oidc-provider-name") {
 		return secret.String{}, nil
 	}
 	v, _, _ := s.find(input("url"))
 	u, _ := ParseURL(v)
-	token, _ := s.stored()
+	token, _, _ := s.find(input("access-token"))
 	if strings.ContainsFunc(token, secret.NotInToken) {
 		token = ""
 	}

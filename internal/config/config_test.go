@@ -221,7 +221,9 @@ func TestFallbacksOfTheEnvironment(t *testing.T) {
 		{"JF_ACCESS_TOKEN", env{"JF_URL": "https://a.test", "JF_ACCESS_TOKEN": " tok\n"}, "https://a.test", "tok", nil},
 		{"the input before JF_ACCESS_TOKEN", env{"JF_URL": "https://a.test", "JF_ACCESS_TOKEN": "env", "INPUT_ACCESS-TOKEN": "in"}, "https://a.test", "in", nil},
 		{"OIDC mode ignores JF_ACCESS_TOKEN", env{"JF_URL": "https://a.test", "JF_ACCESS_TOKEN": "env", "INPUT_OIDC-PROVIDER-NAME": "p"}, "https://a.test", "", nil},
-		{"a blank JF_ACCESS_TOKEN is none", env{"JF_URL": "https://a.test", "JF_ACCESS_TOKEN": " "}, "", "", []string{neither}},
+		{"a blank JF_ACCESS_TOKEN is none", env{"JF_URL": "https://a.test", "JF_ACCESS_TOKEN": " "}, "", "", []string{"JF_ACCESS_TOKEN"}},
+		{"a JF_ACCESS_TOKEN that nothing expanded", env{"JF_URL": "https://a.test", "JF_ACCESS_TOKEN": "$(JF_ACCESS_TOKEN)"}, "", "", []string{"JF_ACCESS_TOKEN"}},
+		{"a JF_ACCESS_TOKEN that is an API key", env{"JF_URL": "https://a.test", "JF_ACCESS_TOKEN": "AKCpx"}, "", "", []string{"JF_ACCESS_TOKEN"}},
 		{"nothing at all", env{}, "", "", []string{"url", neither}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -632,11 +634,14 @@ func TestSweep(t *testing.T) {
 func TestTokenIDs(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string][]string{
-		"": nil, "a": {"a"}, "a b": {"a", "b"}, " a,b\n c\r\n,,d\t": {"a", "b", "c", "d"}, ", ,": nil,
+		"": nil, "a": {"a"}, "a b": {"a", "b"}, " a,b\n c\r\n,,d\t": {"a", "b", "c", "d"},
 	} {
 		if got := mustLoad(t, stored.with(env{"token-id": in})).TokenIDs; !slices.Equal(got, want) {
 			t.Errorf("%q: expected %q to be %q", in, got, want)
 		}
+	}
+	if _, err := load(stored.with(env{"token-id": ", ,"})); !about(problems(err), "token-id") { // nothing would be revoked
+		t.Errorf("expected %q to be about token-id", problems(err))
 	}
 }
 

@@ -65,6 +65,8 @@ func ParseArgs(args []string) (Args, error) {
 		case i.Secret():
 			problems = append(problems, "--"+name+": a secret does not belong on a command line, which every "+
 				"process of the machine can read; set it in the environment")
+		case hasValue && strings.TrimSpace(value) == "":
+			problems = append(problems, "--"+name+": is empty")
 		case !hasValue:
 			problems = append(problems, "--"+name+": has no value; write --"+name+"=VALUE if it begins with --")
 		case twice:
@@ -83,7 +85,11 @@ func ParseArgs(args []string) (Args, error) {
 func (a Args) CheckFlags(command string) error {
 	var problems []string
 	for _, i := range Inputs {
-		if _, ok := a.Flags[i.Name]; ok && i.Name != "command" && !i.AppliesTo(command) {
+		switch _, ok := a.Flags[i.Name]; {
+		case !ok:
+		case i.Name == "command" && len(a.Words) > 0:
+			problems = append(problems, "--command: the command is given already")
+		case i.Name != "command" && !i.AppliesTo(command):
 			problems = append(problems, "--"+i.Name+": is not for "+command+", but for "+or(strings.Fields(i.Commands)))
 		}
 	}

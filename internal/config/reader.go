@@ -36,19 +36,11 @@ func (r *reader) Lookup(key string) (string, bool) {
 
 // problem is about an input that is set, or missing.
 func (r *reader) problem(name, what string) {
-	r.problems = append(r.problems, r.name(name)+": "+what)
-}
-
-// name is under what an input is set, or can be.
-func (r *reader) name(name string) string {
-	if _, from, ok := r.find(input(name)); ok {
-		return from
-	}
-	return r.Variable(name)
+	r.problems = append(r.problems, r.Name(name)+": "+what)
 }
 
 func (r *reader) warn(name, what string) {
-	r.c.Warnings = append(r.c.Warnings, r.name(name)+" "+what)
+	r.c.Warnings = append(r.c.Warnings, r.Name(name)+" "+what)
 }
 
 var (
@@ -67,6 +59,9 @@ func (r *reader) check(command string) {
 			"https://acme.jfrog.io")
 	}
 	r.proxy()
+	for _, variable := range r.elsewhere() {
+		c.Warnings = append(c.Warnings, variable+" is not read here; set "+r.Variable(named(variable)))
+	}
 	r.credential()
 	c.Scope = r.scope(c.Scope, c.Groups)
 	if c.ExpiresIn%time.Second != 0 {
@@ -115,14 +110,10 @@ func CheckTokenID(id string) (wrong string) {
 func (r *reader) credential() {
 	c := r.c
 	oidc := r.IsSet("oidc-provider-name")
-	if c.AccessToken.IsZero() && !oidc {
-		v, _ := r.stored()
-		c.AccessToken = secret.New(v)
-	}
 	switch {
 	case oidc && r.IsSet("access-token"):
 		r.problem("access-token", "cannot stand beside oidc-provider-name; remove one of the two")
-	case !oidc && c.AccessToken.IsZero():
+	case !oidc && !r.IsSet("access-token"):
 		r.missing()
 	}
 	if !oidc {
@@ -153,8 +144,8 @@ func (r *reader) credential() {
 // token it has. A secret that is not there is a blank input in most CIs.
 func (r *reader) missing() {
 	r.noCredential = true
-	if r.isBlank("access-token") {
-		r.problem("access-token", "is empty")
+	if variable := r.blank("access-token"); variable != "" {
+		r.problems = append(r.problems, variable+": is empty")
 		return
 	}
 	r.problems = append(r.problems, r.Variable("access-token")+" or "+r.Variable("oidc-provider-name")+": neither is set; "+

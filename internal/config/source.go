@@ -1,6 +1,8 @@
 package config
 
 import (
+	"runtime"
+	"slices"
 	"strings"
 )
 
@@ -19,6 +21,7 @@ type Source struct {
 	environ []string
 	env     map[string]string
 	flags   map[string]string
+	anyCase bool
 }
 
 // NewSource returns the inputs of an environment, as os.Environ returns it, and
@@ -26,16 +29,26 @@ type Source struct {
 func NewSource(environ []string, flags map[string]string) *Source {
 	s := &Source{
 		Variable: func(input string) string { return input }, environ: environ, env: map[string]string{}, flags: flags,
+		anyCase: runtime.GOOS == "windows",
 	}
 	for _, e := range environ {
 		name, value, _ := strings.Cut(e, "=")
-		s.env[name] = value
+		s.env[s.cased(name)] = value
 	}
 	return s
 }
 
+// cased returns the name of a variable as it is looked up. On Windows, names
+// have no case.
+func (s *Source) cased(name string) string {
+	if s.anyCase {
+		return strings.ToUpper(name)
+	}
+	return name
+}
+
 // Getenv returns a variable as it is.
-func (s *Source) Getenv(name string) string { return s.env[name] }
+func (s *Source) Getenv(name string) string { return s.env[s.cased(name)] }
 
 const (
 	inputPrefix  = "INPUT_" // of GitHub's runner
@@ -70,6 +83,9 @@ func (s *Source) find(i Input) (value, from string, ok bool) {
 			}
 		}
 	}
+	if i.Name == "access-token" && s.IsSet("oidc-provider-name") {
+		return "", "", false // the variable is JFrog's own, and there for other tools
+	}
 	if v := trim(i, s.env[i.or]); v != "" {
 		return v, i.or, true
 	}
@@ -90,29 +106,29 @@ func (s *Source) IsSet(name string) bool {
 	return ok
 }
 
-// stored returns the stored token: the input, else the variable that JFrog's own
-// tools read.
-func (s *Source) stored() (token string, ok bool) {
-	i := input("access-token")
-	if v, _, ok := s.find(i); ok {
-		return v, true
+// Name returns the name under which an input is set, or can be.
+func (s *Source) Name(name string) string {
+	if _, from, ok := s.find(input(name)); ok {
+		return from
 	}
-	v := trim(i, s.env["JF_ACCESS_TOKEN"])
-	return v, v != ""
+	return s.Variable(name)
 }
 
-// isBlank reports whether the variable of an input exists, with nothing in it.
-// On GitHub every one exists.
-func (s *Source) isBlank(name string) bool {
+// blank returns the variable of an input that exists with nothing in it, "" if
+// there is none. On GitHub every one exists.
+func (s *Source) blank(name string) string {
 	i := input(name)
 	for _, prefix := range s.Prefixes {
 		for _, variable := range spellings(prefix, i) {
 			if v, set := s.env[variable]; set && prefix != inputPrefix && strings.TrimSpace(v) == "" {
-				return true
+				return s.Variable(name)
 			}
 		}
 	}
-	return false
+	if v, set := s.env[i.or]; set && strings.TrimSpace(v) == "" {
+		return i.or
+	}
+	return ""
 }
 
 // trim takes whitespace off a value. At the end of description-prefix a blank
@@ -125,44 +141,89 @@ func trim(i Input, v string) string {
 	return trimmed
 }
 
-// Misspelt returns an *Error if a variable looks like an input and is none: a
-// misspelt scope must not make a token of full scope.
-func (s *Source) Misspelt() error {
-	if problems := s.misspelt(); problems != nil {
+// Wrong returns an *Error if there is something wrong with inputs that a command
+// has no need of: a flag that cannot be read, a misspelt variable.
+func (s *Source) Wrong() error {
+	var problems []string
+	for _, i := range Inputs {
+		if v := trim(i, s.flags[i.Name]); v != "" {
+			if _, wrong := i.parse(v); wrong != "" {
+				problems = append(problems, "--"+i.Name+": "+wrong)
+			}
+		}
+	}
+	if problems = append(problems, s.misspelt()...); problems != nil {
 		return &Error{Problems: problems}
 	}
 	return nil
 }
 
+// misspelt is a problem for each variable that looks like an input and is none:
+// a misspelt scope must not make a token of full scope.
 func (s *Source) misspelt() []string {
 	var problems []string
 	for _, e := range s.environ {
 		variable, _, _ := strings.Cut(e, "=")
-		for _, prefix := range s.Prefixes {
-			rest, ok := strings.CutPrefix(variable, prefix)
-			if !ok || prefix != inputPrefix && rest == "DEBUG" || s.known(variable) {
-				continue
-			}
-			probable, near := suggest(rest)
-			switch {
-			case prefix == s.Shared && !near:
-			case probable != "":
-				problems = append(problems, s.shown(variable, prefix)+": no such input; probably "+s.Variable(probable)+" is meant")
-			default:
-				problems = append(problems, s.shown(variable, prefix)+": no such input; jfrog-token help lists all")
-			}
+		prefix, rest := s.looksLike(variable)
+		if prefix == "" || prefix != inputPrefix && rest == "DEBUG" || s.known(variable) {
+			continue
+		}
+		probable, near := suggest(rest)
+		switch {
+		case prefix == s.Shared && !near:
+		case probable == "":
+			problems = append(problems, s.shown(variable, prefix)+": no such input; jfrog-token help lists all")
+		case prefix == ourPrefix:
+			problems = append(problems, variable+": no such input; probably "+ourPrefix+input(probable).key()+" is meant")
+		default:
+			problems = append(problems, s.shown(variable, prefix)+": no such input; probably "+s.Variable(probable)+" is meant")
 		}
 	}
 	return problems
 }
 
+// looksLike returns the prefix that a variable has, or was probably meant to
+// have, and the rest of its name.
+func (s *Source) looksLike(variable string) (prefix, rest string) {
+	name := strings.NewReplacer("-", "_", ".", "_").Replace(strings.ToUpper(variable))
+	for _, slip := range []string{"JFROGTOKEN_", "JFROG_TOKENS_"} {
+		if rest, ok := strings.CutPrefix(name, slip); ok {
+			name = ourPrefix + rest
+		}
+	}
+	for _, p := range s.Prefixes {
+		if rest, ok := strings.CutPrefix(name, p); ok {
+			return p, rest
+		}
+	}
+	return "", ""
+}
+
+// elsewhere returns the variables that carry an input where this run does not
+// look: JFROG_TOKEN_… beside an action, INPUT_… in a run: step.
+func (s *Source) elsewhere() []string {
+	var found []string
+	for _, e := range s.environ {
+		variable, value, _ := strings.Cut(e, "=")
+		for _, prefix := range []string{inputPrefix, ourPrefix} {
+			rest, ok := strings.CutPrefix(variable, prefix)
+			name := strings.ToLower(strings.ReplaceAll(rest, "_", "-"))
+			if _, is := Named(name); ok && is && strings.TrimSpace(value) != "" && !slices.Contains(s.Prefixes, prefix) && !s.IsSet(name) {
+				found = append(found, variable)
+			}
+		}
+	}
+	return found
+}
+
 // shown is a variable as the user set it: a setting or an input, or the variable
 // itself.
 func (s *Source) shown(variable, prefix string) string {
-	if prefix == ourPrefix {
+	rest, ok := strings.CutPrefix(variable, prefix)
+	if !ok || prefix == ourPrefix || rest != strings.ToUpper(rest) {
 		return variable
 	}
-	return strings.ToLower(strings.TrimPrefix(variable, prefix))
+	return strings.ToLower(rest)
 }
 
 // known reports whether a variable carries an input.
@@ -170,11 +231,17 @@ func (s *Source) known(variable string) bool {
 	for _, prefix := range s.Prefixes {
 		for _, i := range Inputs {
 			for _, name := range spellings(prefix, i) {
-				if name == variable {
+				if name == s.cased(variable) {
 					return true
 				}
 			}
 		}
 	}
 	return false
+}
+
+// named returns the input that a variable is about.
+func named(variable string) string {
+	_, key, _ := strings.Cut(strings.TrimPrefix(variable, "JFROG_"), "_")
+	return strings.ToLower(strings.ReplaceAll(key, "_", "-"))
 }

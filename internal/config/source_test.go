@@ -42,7 +42,11 @@ func TestMisspellings(t *testing.T) {
 				for prefix, variable := range variables {
 					s := env{variable: "x"}.source(prefix)
 					problems := s.misspelt()
-					if len(problems) != 1 || !strings.HasSuffix(problems[0], ": no such input; probably "+i.Name+" is meant") {
+					want := i.Name
+					if prefix == ourPrefix {
+						want = ourPrefix + i.key()
+					}
+					if len(problems) != 1 || !strings.HasSuffix(problems[0], ": no such input; probably "+want+" is meant") {
 						t.Errorf("%s, %s: expected %q to be %q", variable, kind, problems, i.Name)
 					}
 					if _, err := Load(s, "mint"); err == nil || !slices.ContainsFunc(err.(*Error).Problems, func(p string) bool { return strings.Contains(p, "no such input") }) {
@@ -62,15 +66,29 @@ func TestUnknownVariables(t *testing.T) {
 	for _, c := range []struct {
 		prefix, variable, says string // "": no problem
 	}{
-		{"JFROG_TOKEN_", "JFROG_TOKEN_OIDC_PROVIDER", "JFROG_TOKEN_OIDC_PROVIDER: no such input; probably oidc-provider-name is meant"},
-		{"JFROG_TOKEN_", "JFROG_TOKEN_ID", "JFROG_TOKEN_ID: no such input; probably token-id is meant"}, // C3
-		{"JFROG_TOKEN_", "JFROG_TOKEN_TOKEN", "JFROG_TOKEN_TOKEN: no such input; probably access-token is meant"},
-		{"JFROG_TOKEN_", "JFROG_TOKEN_TOKEN_SCOPE", "JFROG_TOKEN_TOKEN_SCOPE: no such input; probably scope is meant"},
+		{"JFROG_TOKEN_", "JFROG_TOKEN_OIDC_PROVIDER", "JFROG_TOKEN_OIDC_PROVIDER: no such input; probably JFROG_TOKEN_OIDC_PROVIDER_NAME is meant"},
+		{"JFROG_TOKEN_", "JFROG_TOKEN_ID", "JFROG_TOKEN_ID: no such input; probably JFROG_TOKEN_TOKEN_ID is meant"}, // C3
+		{"JFROG_TOKEN_", "JFROG_TOKEN_TOKEN", "JFROG_TOKEN_TOKEN: no such input; probably JFROG_TOKEN_ACCESS_TOKEN is meant"},
+		{"JFROG_TOKEN_", "JFROG_TOKEN_TOKEN_SCOPE", "JFROG_TOKEN_TOKEN_SCOPE: no such input; probably JFROG_TOKEN_SCOPE is meant"},
 		{"JFROG_TOKEN_", "JFROG_TOKEN_COLOUR", "JFROG_TOKEN_COLOUR: no such input; jfrog-token help lists all"},
 		{"JFROG_TOKEN_", "JFROG_TOKEN_", "JFROG_TOKEN_: no such input; jfrog-token help lists all"},
 		{"JFROG_TOKEN_", "JFROG_TOKEN_DEBUG", ""},
 		{"JFROG_TOKEN_", "JFROG_TOKEN_STATE_DIR", ""},
-		{"JFROG_TOKEN_", "jfrog_token_scopes", ""}, // of somebody else
+		{"JFROG_TOKEN_", "jfrog_token_scope", "jfrog_token_scope: no such input; probably JFROG_TOKEN_SCOPE is meant"},
+		{"JFROG_TOKEN_", "Jfrog_Token_Scope", "Jfrog_Token_Scope: no such input; probably JFROG_TOKEN_SCOPE is meant"},
+		{"JFROG_TOKEN_", "JFROG-TOKEN-SCOPE", "JFROG-TOKEN-SCOPE: no such input; probably JFROG_TOKEN_SCOPE is meant"},
+		{"JFROG_TOKEN_", "JFROG_TOKEN.SCOPE", "JFROG_TOKEN.SCOPE: no such input; probably JFROG_TOKEN_SCOPE is meant"},
+		{"JFROG_TOKEN_", "JFROGTOKEN_SCOPE", "JFROGTOKEN_SCOPE: no such input; probably JFROG_TOKEN_SCOPE is meant"},
+		{"JFROG_TOKEN_", "JFROG_TOKENS_SCOPE", "JFROG_TOKENS_SCOPE: no such input; probably JFROG_TOKEN_SCOPE is meant"},
+		{"JFROG_TOKEN_", "JFROG_TOKEN_TTL", "JFROG_TOKEN_TTL: no such input; probably JFROG_TOKEN_EXPIRES_IN is meant"},
+		{"JFROG_TOKEN_", "JFROG_TOKEN", ""},
+		{"PLUGIN_", "plugin_scope", "plugin_scope: no such input; probably scope is meant"},
+		{"PLUGIN_", "PLUGIN_Scope", "PLUGIN_Scope: no such input; probably scope is meant"},
+		{"INPUT_", "INPUT_USER", "user: no such input; probably username is meant"},
+		{"INPUT_", "INPUT_TTL", "ttl: no such input; probably expires-in is meant"},
+		{"INPUT_", "INPUT_PERMISSIONS", "permissions: no such input; probably scope is meant"},
+		{"INPUT_", "INPUT_TOKEN-SCOPE", "token-scope: no such input; probably scope is meant"},
+		{"INPUT_", "INPUT_JFROG-URL", "jfrog-url: no such input; probably url is meant"},
 		{"JFROG_TOKEN_", "PLUGIN_SCOPES", ""},
 		{"JFROG_TOKEN_", "JF_TOKEN_ID", ""}, // of the env file
 		{"PLUGIN_", "PLUGIN_EXPIRE-IN", "expire-in: no such input; probably expires-in is meant"},
@@ -104,7 +122,7 @@ func TestPluginVariablesOfOthers(t *testing.T) {
 	t.Parallel()
 	for variable, refused := range map[string]bool{
 		"PLUGIN_OIDC_TOKEN_ID": false, "PLUGIN_ARTIFACT_FILE": false, "PLUGIN_METADATA_FILE": false, "PLUGIN_REGISTRY": false,
-		"PLUGIN_SCOPES": true, "PLUGIN_EXPIRE-IN": true, "PLUGIN_OIDC_PROVIDER": true,
+		"PLUGIN_SCOPES": true, "PLUGIN_TOKEN_SCOPE": true, "PLUGIN_TTL": true, "PLUGIN_USER": true, "PLUGIN_JFROG_SCOPE": true, "PLUGIN_EXPIRE-IN": true, "PLUGIN_OIDC_PROVIDER": true,
 	} {
 		s := env{variable: "x"}.source("PLUGIN_")
 		s.Shared = "PLUGIN_"
@@ -152,7 +170,8 @@ func TestParseArgs(t *testing.T) {
 		{"--force-revocable revoke a b", "revoke a b", "force-revocable=true", ""},
 		{"exec -- docker push --scope x", "exec docker push --scope x", "", ""},
 		{"mint --description=--x", "mint", "description=--x", ""},
-		{"mint --scope=", "mint", "scope=", ""},
+		{"mint --scope=", "", "", "--scope: is empty"},
+		{"sweep --dry-run=", "", "", "--dry-run: is empty"},
 		{"mint --scope", "", "", "--scope: has no value; write --scope=VALUE if it begins with --"},
 		{"mint --scope --groups a", "", "", "--scope: has no value; write --scope=VALUE if it begins with --"},
 		{"mint --scope a --scope b", "", "", "--scope: is given twice"},
@@ -190,11 +209,71 @@ func TestFlagsOfAnotherCommand(t *testing.T) {
 	t.Parallel()
 	for _, i := range Inputs {
 		for _, command := range []string{"mint", "revoke", "list", "sweep", "version"} {
-			err := Args{Flags: map[string]string{i.Name: "x"}}.CheckFlags(command)
+			v := map[kind]string{address: "https://a.test", boolean: "true", duration: "1h", number: "1"}[i.kind]
+			if i.values != "" {
+				v = i.Values()[0]
+			} else if v == "" {
+				v = "x"
+			}
+			err := Args{Flags: map[string]string{i.Name: v}}.CheckFlags(command)
 			if applies := i.AppliesTo(command) || i.Name == "command"; applies != (err == nil) {
 				t.Errorf("%s --%s: expected %v to be %t", command, i.Name, err, applies)
 			}
 		}
+	}
+}
+
+// What revoke has no need of is told all the same, and a command is given once.
+func TestFlagsThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	s := NewSource(nil, map[string]string{"timeout": "abc", "max-attempts": "0", "state-dir": "x"})
+	want := "--timeout: must be a time above zero, such as 15m, 1h30m, 2d, or a number of seconds; --max-attempts: must be a number from 1 to 100"
+	if got := strings.Join(problems(s.Wrong()), "; "); got != want {
+		t.Errorf("expected %q to be %q", got, want)
+	}
+	a := Args{Words: []string{"revoke"}, Flags: map[string]string{"command": "mint"}}
+	if got := strings.Join(problems(a.CheckFlags("revoke")), "; "); got != "--command: the command is given already" {
+		t.Errorf("expected %q to be about --command", got)
+	}
+}
+
+// What is set where nothing looks is no wrong input, as a stranger may have set
+// it, but is told.
+func TestVariablesThatAreNotReadHere(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		prefix string
+		env    env
+		about  []string
+	}{
+		{"INPUT_", oidc.and("JFROG_TOKEN_SCOPE", "x"), []string{"JFROG_TOKEN_SCOPE is not read here; set scope"}},
+		{"INPUT_", oidc.with(env{"scope": "y"}).and("JFROG_TOKEN_SCOPE", "x"), nil},
+		{"INPUT_", oidc.and("JFROG_TOKEN_SCOPE", ""), nil},
+		{"INPUT_", oidc.and("JFROG_TOKEN_COLOUR", "x"), nil},
+		{"JFROG_TOKEN_", env{"JFROG_TOKEN_URL": "https://a.test", "JFROG_TOKEN_ACCESS_TOKEN": "x", "INPUT_EXPIRES-IN": "5m"}, []string{"INPUT_EXPIRES-IN is not read here; set expires-in"}},
+	} {
+		got, err := Load(c.env.source(c.prefix), "mint")
+		if err != nil || !slices.Equal(got.Warnings, c.about) {
+			t.Errorf("expected %+v, %v to be %q", got, err, c.about)
+		}
+	}
+}
+
+// On Windows, the names of variables have no case.
+func TestNamesWithoutCase(t *testing.T) {
+	t.Parallel()
+	s := &Source{env: map[string]string{}, anyCase: true}
+	s.env[s.cased("jfrog_token_scope")] = "x"
+	if got := s.Getenv("JFROG_TOKEN_SCOPE"); got != "x" {
+		t.Errorf("expected %q to be %q", got, "x")
+	}
+}
+
+// A name that is too long for one of ours is compared with none.
+func TestNothingIsLikeALongName(t *testing.T) {
+	t.Parallel()
+	if got, near := suggest(strings.Repeat("scope-", 12)); got != "" || near {
+		t.Errorf("expected %q, %t to be nothing", got, near)
 	}
 }
 

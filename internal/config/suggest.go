@@ -7,12 +7,36 @@ import (
 
 // suggest returns the input that a name was probably meant to be; "" if none is
 // like it. near says that it can hardly be something else: a few letters are
-// wrong, or words are missing.
+// wrong, words are missing, or it is a name that people use for it.
 func suggest(name string) (input string, near bool) {
 	if len(name) > 64 {
 		return "", false
 	}
 	name = strings.NewReplacer("_", "-", ".", "-", " ", "-").Replace(strings.ToLower(name))
+	if input, near = like(name); near {
+		return input, true
+	}
+	for _, prefix := range []string{"jfrog-", "jf-", "token-"} {
+		if rest, ok := strings.CutPrefix(name, prefix); ok {
+			if input, near := like(rest); near {
+				return input, true
+			}
+		}
+	}
+	return withWords(name, func(theirs, ours []string) bool { return subset(ours, theirs) }), false
+}
+
+// meant are names that are like several inputs, or like none, and that people
+// use.
+var meant = map[string]string{
+	"token": "access-token", "id": "token-id", "user": "username", "users": "username",
+	"expiry": "expires-in", "expires": "expires-in", "expiration": "expires-in", "ttl": "expires-in",
+	"lifetime": "expires-in", "duration": "expires-in",
+	"permission": "scope", "permissions": "scope", "role": "scope", "roles": "scope",
+}
+
+// like returns the input that a name is near to.
+func like(name string) (input string, near bool) {
 	if i, ok := meant[name]; ok {
 		return i, true
 	}
@@ -25,14 +49,9 @@ func suggest(name string) (input string, near bool) {
 	if input != "" && best <= max(1, len(name)/4) {
 		return input, true
 	}
-	if i := withWords(name, func(theirs, ours []string) bool { return subset(theirs, ours) }); i != "" {
-		return i, true
-	}
-	return withWords(name, func(theirs, ours []string) bool { return subset(ours, theirs) }), false
+	input = withWords(name, func(theirs, ours []string) bool { return subset(theirs, ours) })
+	return input, input != ""
 }
-
-// meant are names that are like several inputs.
-var meant = map[string]string{"token": "access-token", "id": "token-id"}
 
 // withWords returns the shortest input whose words match.
 func withWords(name string, match func(theirs, ours []string) bool) (found string) {

@@ -66,7 +66,7 @@ var Inputs = slices.Concat(
 			Help: "JFrog project of the identity mapping or of the token."},
 		Input{Name: "application-key", max: 255,
 			Help: "JFrog application, for the exchange of an ID token."},
-		Input{Name: "access-token", kind: secretText,
+		Input{Name: "access-token", kind: secretText, or: "JF_ACCESS_TOKEN",
 			Help: "Stored identity, access or reference token. Turns stored mode on. " +
 				"Default: the variable JF_ACCESS_TOKEN, which OIDC mode ignores."},
 		Input{Name: "ca-cert",
@@ -195,7 +195,11 @@ func (i Input) parse(v string) (value, wrong string) {
 			return "", fmt.Sprintf("must be a number from 1 to %d", i.max)
 		}
 	case list:
-		return strings.Join(strings.FieldsFunc(v, func(r rune) bool { return r <= ' ' || r == ',' }), ","), ""
+		elements := strings.FieldsFunc(v, func(r rune) bool { return r <= ' ' || r == ',' })
+		if len(elements) == 0 {
+			return "", "names nothing"
+		}
+		return strings.Join(elements, ","), ""
 	case address:
 		u, wrong := ParseURL(v)
 		if wrong != "" {
@@ -215,10 +219,10 @@ func (i Input) parse(v string) (value, wrong string) {
 }
 
 // unexpanded reports whether a value is, or holds, what a CI would have
-// replaced: GitHub's and Codefresh's ${{ … }}, Azure's $(name), a shell's $name
-// and ${name}.
+// replaced: GitHub's and Codefresh's ${{ … }}, Harness' <+…>, Azure's $(name), a
+// shell's $name and ${name}.
 func unexpanded(v string) bool {
-	if strings.Contains(v, "${{") {
+	if strings.Contains(v, "${{") || strings.HasPrefix(v, "<+") && strings.HasSuffix(v, ">") {
 		return true
 	}
 	name, ok := strings.CutPrefix(v, "$")

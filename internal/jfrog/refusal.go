@@ -102,7 +102,8 @@ func classify(op Op, e *wire.Error) Kind {
 			return WrongAudience
 		case e.Status == http.StatusNotFound && says("mapping"):
 			return NoMapping
-		case e.Status == http.StatusNotFound && says("integration", "provider"):
+		case (e.Status == http.StatusNotFound || e.Status == http.StatusBadRequest && says("not found", "exist")) &&
+			says("integration", "provider"):
 			return NoProvider
 		case e.Status == http.StatusUnauthorized && says("expired", "not valid yet"):
 			return IDTokenExpired

@@ -55,6 +55,7 @@ func TestKinds(t *testing.T) {
 		{OpExchange, 500, "Failed to get public key", NoKeys, Other, Other},
 		{OpExchange, 404, "oidc integration doesn't exist", NoProvider, Other, NoEndpoint},
 		{OpExchange, 404, "OIDC provider not found", NoProvider, Other, NoEndpoint},
+		{OpExchange, 400, "OIDC provider not found", NoProvider, Other, Other},
 		{OpExchange, 404, "identity mapping doesn't exist", NoMapping, Other, NoEndpoint},
 		{OpExchange, 404, "HTTP 404 Not Found", NoEndpoint, Other, NoEndpoint},
 		{OpExchange, 405, "HTTP 405 Method Not Allowed", NoEndpoint, Other, NoEndpoint},
