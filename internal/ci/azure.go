@@ -26,12 +26,20 @@ var azure = system{
 		"  SYSTEM_ACCESSTOKEN: $(System.AccessToken)"),
 	noSecret: because("In Azure DevOps a secret variable is not in the environment of a step unless its env names " +
 		"it, and builds of forks have none unless the pipeline allows it."),
-	channel: func(w *workspace) channel { return &azureCommands{out: &log{to: w.results}, getenv: w.getenv} },
+	channel: func(w *workspace) channel { return &azureCommands{out: w.out, getenv: w.getenv} },
 }
 
-// azureCommands are lines on standard output that the agent obeys, and does not
-// show: it hides values, and sets variables for the later steps of the job.
+// azureCommands are lines in the log that the agent obeys, and does not show: it
+// hides values, and sets variables for the later steps of the job.
 // https://learn.microsoft.com/en-us/azure/devops/pipelines/scripts/logging-commands
+//
+// They go to standard error, as the rest of the log does: standard output is for
+// results, and ends in files. The agent obeys both streams (OnDataReceived), and
+// shows of standard error first what it has of both (ProcessOutput):
+// https://github.com/microsoft/azure-pipelines-agent/blob/master/src/Agent.Worker/Handlers/NodeHandler.cs
+// https://github.com/microsoft/azure-pipelines-agent/blob/master/src/Agent.Sdk/ProcessInvoker.cs
+// The tasks that run scripts pass it on as it is:
+// https://github.com/microsoft/azure-pipelines-tasks/blob/master/Tasks/BashV3/bash.ts
 type azureCommands struct {
 	noChannel
 	out    *log
@@ -43,7 +51,7 @@ func (a *azureCommands) hide(forms []string) error {
 	for _, f := range forms { // none has a %, which would be escaped
 		_, _ = fmt.Fprintf(a.out, "##vso[task.setsecret]%s\n", f)
 	}
-	return a.out.err
+	return nil // Hide returns the error of the log
 }
 
 var errLineBreak = errors.New("value has a line break, which no command of Azure DevOps can hold")

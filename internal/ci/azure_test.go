@@ -38,10 +38,10 @@ func TestAzureAgentObeys(t *testing.T) {
 	agent := runnertest.NewAzureAgent()
 	read := func() {
 		t.Helper()
-		if shown := agent.Read(stdout.String()); shown != "" || stderr.Len() > 0 {
-			t.Errorf("expected %q, %q to be %q", shown, stderr, "")
+		if shown := agent.Read(stderr.String()); shown != "" || stdout.Len() > 0 {
+			t.Errorf("expected %q, %q to be %q", shown, stdout, "")
 		}
-		stdout.Reset()
+		stderr.Reset()
 	}
 	err := w.Hide(secret.New(`pass"word;]`), secret.New("50%-percent-of-it"), secret.New("s3cr3t-s3cr3t"), secret.String{})
 	if err != nil {
@@ -94,15 +94,15 @@ func TestAzureVariablesAreEmptiedByRevoke(t *testing.T) {
 		{"no mint", map[string]string{"JF_URL": "https://acme.jfrog.io", "JF_USER": "me"}, "", false, false},
 		{"a mint that is running", map[string]string{"JF_TOKEN_ID": "id"}, "id", true, false},
 	} {
-		w, stdout, _ := onAzure(t, c.variables)
+		w, _, stderr := onAzure(t, c.variables)
 		if c.id != "" {
 			if err := os.WriteFile(w.envFile, []byte(envHead+"JF_TOKEN_ID="+c.id+"\n"), 0o600); err != nil {
 				t.Fatal(err)
 			}
 		}
 		err := w.Clear(c.keep)
-		if got := strings.Contains(stdout.String(), "variable=JF_ACCESS_TOKEN;issecret=true]\n"); err != nil || got != c.want {
-			t.Errorf("%s: expected %q, %v to be %t", c.name, stdout, err, c.want)
+		if got := strings.Contains(stderr.String(), "variable=JF_ACCESS_TOKEN;issecret=true]\n"); err != nil || got != c.want {
+			t.Errorf("%s: expected %q, %v to be %t", c.name, stderr, err, c.want)
 		}
 	}
 }
@@ -110,20 +110,20 @@ func TestAzureVariablesAreEmptiedByRevoke(t *testing.T) {
 // A value that no command can hold is refused before anything is printed.
 func TestAzureValueWithALineBreak(t *testing.T) {
 	t.Parallel()
-	w, stdout, _ := onAzure(t, map[string]string{})
+	w, _, stderr := onAzure(t, map[string]string{})
 	outputs := append(azureOutputs[:2:2], Output{Name: "username", Value: "a\n##vso[task.setvariable variable=PATH]x"})
-	if err := w.channel.handOn(outputs); !errors.Is(err, errLineBreak) || stdout.Len() > 0 {
-		t.Errorf("expected %v, %q to be %v", err, stdout, errLineBreak)
+	if err := w.channel.handOn(outputs); !errors.Is(err, errLineBreak) || stderr.Len() > 0 {
+		t.Errorf("expected %v, %q to be %v", err, stderr, errLineBreak)
 	}
-	if err := w.Outputs(outputs); err == nil || stdout.Len() > 0 {
-		t.Errorf("expected %v, %q to be %q", err, stdout, "an error")
+	if err := w.Outputs(outputs); err == nil || stderr.Len() > 0 {
+		t.Errorf("expected %v, %q to be %q", err, stderr, "an error")
 	}
 }
 
 // What cannot be hidden must not be handed on.
-func TestAzureStandardOutputThatIsGone(t *testing.T) {
+func TestAzureLogThatIsGone(t *testing.T) {
 	t.Parallel()
-	w := workspaceOf(map[string]string{"TF_BUILD": "True"}, broken{"path-needle"}, &strings.Builder{})
+	w := workspaceOf(map[string]string{"TF_BUILD": "True"}, &strings.Builder{}, broken{"path-needle"})
 	if err := w.Hide(secret.New("s3cr3t-s3cr3t")); err == nil || err.Error() != "write log: broken pipe" {
 		t.Errorf("expected %v to be %q", err, "write log: broken pipe")
 	}

@@ -35,7 +35,7 @@ type Platform interface {
 	// Info writes one line to the log.
 	Info(string)
 	// Result writes one line of what a command was asked for: to standard
-	// output, which outside of GitHub's protocol has nothing else.
+	// output, which has nothing else but in an action.
 	Result(string)
 	// Warning and Error write what happened, and what to do.
 	Warning(...string)
@@ -156,7 +156,7 @@ func Detect(getenv func(string) string, environ []string, stdout, stderr io.Writ
 	}
 	v := variant{findSystem(known, environ), getenv}
 	if v.runner {
-		return newRunner(v, stdout, action)
+		return newRunner(v, stdout, stderr, action)
 	}
 	return newWorkspace(v, stdout, stderr)
 }

@@ -34,8 +34,12 @@ var runnerFacts = facts{
 // runner is GitHub's runner, and those of Forgejo, Gitea and act, which speak
 // its protocol.
 //
-// All output goes to one stream: the runner reads stderr before stdout, so a
-// mask on the one could come after what it hides on the other.
+// The runner takes commands on both streams, and may read the one before the
+// other, so a mask on the one could come after what it hides on the other. An
+// action therefore writes to standard output alone. In a run: step masks and
+// messages go to standard error, and results to standard output, which people
+// redirect into files. No result can be shown without its mask: a secret that
+// is known is hidden in it already (voice.Clean).
 type runner struct {
 	variant
 	voice
@@ -46,16 +50,18 @@ type runner struct {
 	places Places // of a run: step
 }
 
-func newRunner(v variant, out io.Writer, action bool) *runner {
-	l := &log{to: out}
-	r := &runner{variant: v, voice: voice{out: l, results: l}, before: -1, action: githubactions.New(
-		githubactions.WithGetenv(v.getenv), githubactions.WithWriter(l))}
+func newRunner(v variant, stdout, stderr io.Writer, action bool) *runner {
+	r := &runner{variant: v, before: -1}
 	if action {
+		l := &log{to: stdout}
+		r.voice = voice{out: l, results: l}
 		r.store = runnerState{v.getenv}
 	} else {
+		r.voice = voice{out: &log{to: stderr}, results: stdout}
 		r.dir = &stateDir{}
 		r.store = r.dir
 	}
+	r.action = githubactions.New(githubactions.WithGetenv(v.getenv), githubactions.WithWriter(r.out))
 	return r
 }
 

@@ -17,12 +17,13 @@ import (
 	"github.com/ephemeral-ci/jfrog-token/internal/secret"
 )
 
-// runnerOf returns the platform of a run on GitHub or its kin.
+// runnerOf returns the platform of a run on GitHub or its kin, with both of its
+// streams in one.
 func runnerOf(getenv lookup, out io.Writer, action bool) *runner {
 	known := func(name string) string {
 		return cmp.Or(getenv(name), map[string]string{"GITHUB_ACTIONS": "true"}[name])
 	}
-	return newRunner(variant{findSystem(known, nil), getenv}, out, action)
+	return newRunner(variant{findSystem(known, nil), getenv}, out, out, action)
 }
 
 func env(v map[string]string) func(string) string {

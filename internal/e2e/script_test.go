@@ -269,6 +269,7 @@ func (s *scenario) finish(ts *testscript.TestScript, neg bool, res *runnertest.R
 	ts.Check(res.Err)
 	s.last = res
 	ts.Check(leak(res, s.secrets(), hiddenLines(s.Runner.Env)))
+	ts.Check(leak(&runnertest.Result{Raw: res.Stdout}, s.secrets(), nil)) // goes into files: a mask has no place there
 	fmt.Fprint(ts.Stdout(), res.Log)
 	s.write(ts, "log", res.Log)
 	s.write(ts, "results", res.Stdout)

@@ -64,7 +64,7 @@ type Result struct {
 	Code    int
 	Raw     string // what was printed, stderr before stdout as the runner reads them
 	Log     string // what the runner shows
-	Stdout  string // off GitHub: what was printed there
+	Stdout  string // but for an action: what was printed there
 	Summary string
 	Env     map[string]string // what was exported to the job
 	Err     error             // a command file that the runner would refuse
@@ -170,6 +170,9 @@ func (p *Process) Wait() (*Result, error) {
 	show := func(line string) { p.log.WriteString(p.runner.masker.mask(line) + "\n") }
 	for line := range strings.Lines(res.Raw) {
 		p.runner.process(strings.TrimRight(line, "\r\n"), show)
+	}
+	if p.script {
+		res.Stdout = p.stdout.String()
 	}
 	res.Err = p.readFiles(res, show)
 	res.Log = p.log.String()
