@@ -17,7 +17,7 @@ import (
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
-	g := runnerOf(env(map[string]string{"GITHUB_OUTPUT": "/dev/full", "GITHUB_STATE": "/dev/full", "GITHUB_STEP_SUMMARY": "/dev/full"}), &log, true)
+	g := runnerOf(env(map[string]string{"GITHUB_OUTPUT": "/dev/full", "GITHUB_STATE": "/dev/full", "GITHUB_STEP_SUMMARY": "/dev/full"}), &log, Main)
 	if err := g.Hide(secret.New("secret-needle")); err != nil {
 		t.Fatal(err)
 	}

@@ -142,11 +142,21 @@ type Output struct {
 // URL of the repository, as JFrog's own CLI sends it.
 type Run struct{ JobID, RunID, Repo, Revision, Branch string }
 
+// Start is how this program was started.
+type Start int
+
+const (
+	// Command is a command line: a person's, a run: step's, a plugin's.
+	Command Start = iota
+	// Main and Post are the steps of an action, started by its launcher.
+	Main
+	Post
+)
+
 // Detect returns the platform that the environment is of.
-// action says that GitHub's runner, or one like it, runs this as an action.
-func Detect(getenv func(string) string, environ []string, stdout, stderr io.Writer, action bool) Platform {
+func Detect(getenv func(string) string, environ []string, stdout, stderr io.Writer, start Start) Platform {
 	known := getenv
-	if action {
+	if start != Command { // GitHub's runner, or one like it, runs this
 		known = func(name string) string {
 			if name == "GITHUB_ACTIONS" {
 				return "true"
@@ -156,7 +166,7 @@ func Detect(getenv func(string) string, environ []string, stdout, stderr io.Writ
 	}
 	v := variant{findSystem(known, environ), getenv}
 	if v.runner {
-		return newRunner(v, stdout, stderr, action)
+		return newRunner(v, stdout, stderr, start)
 	}
 	return newWorkspace(v, stdout, stderr)
 }

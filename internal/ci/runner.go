@@ -3,6 +3,7 @@ package ci
 import (
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
@@ -50,12 +51,12 @@ type runner struct {
 	places Places // of a run: step
 }
 
-func newRunner(v variant, stdout, stderr io.Writer, action bool) *runner {
+func newRunner(v variant, stdout, stderr io.Writer, start Start) *runner {
 	r := &runner{variant: v, before: -1}
-	if action {
+	if start != Command {
 		l := &log{to: stdout}
 		r.voice = voice{out: l, results: l}
-		r.store = runnerState{v.getenv}
+		r.store = runnerState{v.getenv, start == Post}
 	} else {
 		r.voice = voice{out: &log{to: stderr}, results: stdout}
 		r.dir = &stateDir{}
@@ -165,8 +166,13 @@ func (r *runner) Use(p Places) {
 // EnvFile implements Platform: there are step outputs.
 func (r *runner) EnvFile() string { return "" }
 
-// runnerState is what an action's main saves for its post.
-type runnerState struct{ getenv lookup }
+// runnerState is what an action's main saves for its post. Only post reads it:
+// main has no state of its own, and its environment may hold one that an earlier
+// step put there by GITHUB_ENV, with a URL of its choice.
+type runnerState struct {
+	getenv lookup
+	isPost bool
+}
 
 // Save implements store. The last one that was saved counts.
 func (s runnerState) Save(_ string, state []byte) error {
@@ -182,14 +188,20 @@ func (s runnerState) Drop(string) error { return s.Save("", []byte(`{"written_by
 
 // States implements store.
 func (s runnerState) States() ([]string, error) {
-	if s.getenv("STATE_"+stateKey) == "" {
+	if _, err := s.Read(""); err != nil {
 		return nil, nil
 	}
 	return []string{stateKey}, nil
 }
 
 // Read implements store.
-func (s runnerState) Read(string) ([]byte, error) { return []byte(s.getenv("STATE_" + stateKey)), nil }
+func (s runnerState) Read(string) ([]byte, error) {
+	state := s.getenv("STATE_" + stateKey)
+	if !s.isPost || state == "" {
+		return nil, fs.ErrNotExist
+	}
+	return []byte(state), nil
+}
 
 // Take implements store.
 func (s runnerState) Take(string) ([]byte, bool, error) {

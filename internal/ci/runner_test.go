@@ -19,11 +19,11 @@ import (
 
 // runnerOf returns the platform of a run on GitHub or its kin, with both of its
 // streams in one.
-func runnerOf(getenv lookup, out io.Writer, action bool) *runner {
+func runnerOf(getenv lookup, out io.Writer, start Start) *runner {
 	known := func(name string) string {
 		return cmp.Or(getenv(name), map[string]string{"GITHUB_ACTIONS": "true"}[name])
 	}
-	return newRunner(variant{findSystem(known, nil), getenv}, out, out, action)
+	return newRunner(variant{findSystem(known, nil), getenv}, out, out, start)
 }
 
 func env(v map[string]string) func(string) string {
@@ -61,7 +61,7 @@ func TestCheck(t *testing.T) {
 			for name, how := range c.spoil {
 				files[name] = map[string]string{"": "", "absent": filepath.Join(dir, "absent"), "directory": dir}[how]
 			}
-			err := runnerOf(env(files), io.Discard, true).Check(c.summary)
+			err := runnerOf(env(files), io.Discard, Main).Check(c.summary)
 			if c.says == "" && err != nil || c.says != "" && (err == nil || !strings.Contains(notFound(err), c.says)) {
 				t.Errorf("expected %v to be %q", err, c.says)
 			}
@@ -102,7 +102,7 @@ func TestName(t *testing.T) {
 		{map[string]string{"ACT": "true"}, "act"},
 		{map[string]string{"ACT": "false", "GITEA_ACTIONS": "", "FORGEJO_ACTIONS": "1"}, "GitHub"},
 	} {
-		if got := runnerOf(env(c.env), io.Discard, true).Name(); got != c.want {
+		if got := runnerOf(env(c.env), io.Discard, Main).Name(); got != c.want {
 			t.Errorf("%v: expected %q to be %q", c.env, got, c.want)
 		}
 	}
@@ -134,7 +134,7 @@ func TestRun(t *testing.T) {
 		{"no repository", with(run, "GITHUB_REPOSITORY", ""), noRepo},
 		{"nothing", nil, Run{}},
 	} {
-		if got := runnerOf(env(c.env), io.Discard, true).Run(); got != c.want {
+		if got := runnerOf(env(c.env), io.Discard, Main).Run(); got != c.want {
 			t.Errorf("%s: expected %+v to be %+v", c.name, got, c.want)
 		}
 	}
@@ -152,7 +152,7 @@ func TestDescription(t *testing.T) {
 		// Anyone who may push a branch names the workflow.
 		{"a workflow name with a line break", with(run, "GITHUB_WORKFLOW", "a\n::error::b\u202e"), `GitHub acme/app a\x0a::error::b\u202e run 42 attempt 2 job publish`},
 	} {
-		if got := runnerOf(env(c.env), io.Discard, true).Description(); got != c.want {
+		if got := runnerOf(env(c.env), io.Discard, Main).Description(); got != c.want {
 			t.Errorf("%s: expected %q to be %q", c.name, got, c.want)
 		}
 	}
@@ -190,7 +190,7 @@ func TestHide(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			var out bytes.Buffer
-			g := runnerOf(env(nil), &out, true)
+			g := runnerOf(env(nil), &out, Main)
 			if err := g.Hide(secret.New(c.secret)); err != nil {
 				t.Fatal(err)
 			}
@@ -221,7 +221,7 @@ func TestHide(t *testing.T) {
 func TestTextFromOutside(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	g := runnerOf(env(nil), &out, true)
+	g := runnerOf(env(nil), &out, Main)
 	const evil = "x\n::add-mask::y\r\n##[error]z %0A::set-output name=a::b"
 	g.Info(evil)
 	g.Info("::stop-commands::x")
@@ -251,7 +251,7 @@ func TestAnnotationInOneLine(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"FORGEJO_ACTIONS", "GITEA_ACTIONS", "ACT"} {
 		var out bytes.Buffer
-		r := runnerOf(env(map[string]string{name: "true"}), &out, true)
+		r := runnerOf(env(map[string]string{name: "true"}), &out, Main)
 		r.Error("what failed", "what to do", "::add-mask::x\n##[error]y")
 		r.Warning("one line")
 		want := "::error::what failed\nwhat to do\n: add-mask::x\\x0a# #[error]y\n::warning::one line\n"
@@ -280,7 +280,7 @@ func TestLogThatCannotBeWrittenTo(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			g := runnerOf(env(nil), broken{"path-needle"}, true)
+			g := runnerOf(env(nil), broken{"path-needle"}, Main)
 			if err := g.Hide(); err != nil {
 				t.Errorf("expected %v to be %v", err, nil)
 			}
@@ -302,7 +302,7 @@ func TestLogErrorIsNotForgotten(t *testing.T) {
 			return 1, io.ErrShortWrite
 		}
 		return len(p), nil
-	}), true)
+	}), Main)
 	first := g.Hide(secret.New("secret-needle"))
 	g.Info("x")
 	if err := g.Hide(); !errors.Is(err, io.ErrShortWrite) || !errors.Is(first, io.ErrShortWrite) {
@@ -318,7 +318,7 @@ func (w writer) Write(p []byte) (int, error) { return w(p) }
 // from variables that no action has.
 func TestRunStepIsNoAction(t *testing.T) {
 	t.Parallel()
-	action, step := runnerOf(env(nil), io.Discard, true), runnerOf(env(nil), io.Discard, false)
+	action, step := runnerOf(env(nil), io.Discard, Main), runnerOf(env(nil), io.Discard, Command)
 	if got, shared := action.Prefixes(); shared != "INPUT_" || !slices.Equal(got, []string{"INPUT_"}) {
 		t.Errorf("expected %q to be %q", got, []string{"INPUT_"})
 	}
@@ -327,7 +327,7 @@ func TestRunStepIsNoAction(t *testing.T) {
 	}
 	dir := filepath.Join(t.TempDir(), ".jfrog-token")
 	output := fileWith(t, "")
-	for _, g := range []*runner{runnerOf(env(map[string]string{"GITHUB_STATE": output, "GITHUB_OUTPUT": output}), io.Discard, true), runnerOf(env(map[string]string{"GITHUB_OUTPUT": output}), io.Discard, false)} {
+	for _, g := range []*runner{runnerOf(env(map[string]string{"GITHUB_STATE": output, "GITHUB_OUTPUT": output}), io.Discard, Main), runnerOf(env(map[string]string{"GITHUB_OUTPUT": output}), io.Discard, Command)} {
 		g.Use(Places{StateDir: dir, EnvFile: "unused"})
 		if err := errors.Join(g.Check(false), g.Save(markerA, []byte(stateOf(1)))); err != nil {
 			t.Fatal(err)
@@ -350,7 +350,7 @@ func TestRunStepIsNoAction(t *testing.T) {
 func TestStateOfTheRunner(t *testing.T) {
 	t.Parallel()
 	path := fileWith(t, "")
-	main := runnerOf(env(map[string]string{"GITHUB_STATE": path}), io.Discard, true)
+	main := runnerOf(env(map[string]string{"GITHUB_STATE": path}), io.Discard, Main)
 	for _, s := range []string{stateOf(1), stateOf(2)} {
 		if err := main.Save(markerA, []byte(s)); err != nil {
 			t.Fatal(err)
@@ -373,17 +373,25 @@ func TestStateOfTheRunner(t *testing.T) {
 	if got := last(); got != `{"written_by":"jfrog-token"}` {
 		t.Errorf("expected %q to hold nothing", got)
 	}
-	none := runnerOf(env(nil), io.Discard, true)
+	none := runnerOf(env(nil), io.Discard, Main)
 	if got, err := none.States(); got != nil || err != nil {
 		t.Errorf("expected %q, %v to be %v", got, err, nil)
 	}
-	post := runnerOf(env(map[string]string{"STATE_" + stateKey: stateOf(2)}), io.Discard, true)
+	planted := env(map[string]string{"STATE_" + stateKey: stateOf(2)})
+	post := runnerOf(planted, io.Discard, Post)
 	markers, err := post.States()
 	if err != nil || len(markers) != 1 {
 		t.Fatalf("expected %q, %v to be one state", markers, err)
 	}
 	if text, busy, err := post.Take(markers[0]); string(text) != stateOf(2) || busy || err != nil {
 		t.Errorf("expected %q, %t, %v to be %q", text, busy, err, stateOf(2))
+	}
+	main = runnerOf(planted, io.Discard, Main) // an earlier step put it there
+	markers, err = main.States()
+	text, _, notTaken := main.Take(stateKey)
+	again, notRead := main.Read(stateKey)
+	if markers != nil || err != nil || text != nil || again != nil || notTaken == nil || notRead == nil {
+		t.Errorf("expected %q, %q, %q to be %v", markers, text, again, nil)
 	}
 }
 
@@ -392,7 +400,7 @@ func TestStateOfTheRunner(t *testing.T) {
 func TestRetractLeavesEarlierOutputs(t *testing.T) {
 	t.Parallel()
 	path := fileWith(t, "earlier=1\n")
-	g := runnerOf(env(map[string]string{"GITHUB_OUTPUT": path}), io.Discard, true)
+	g := runnerOf(env(map[string]string{"GITHUB_OUTPUT": path}), io.Discard, Main)
 	for _, handOn := range []bool{false, true} {
 		if handOn {
 			if err := g.Outputs([]Output{{Name: "token", Value: "s3cr3t", Secret: true}}); err != nil || !strings.Contains(textOf(t, path), "s3cr3t") {

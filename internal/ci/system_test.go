@@ -125,8 +125,8 @@ func TestVariable(t *testing.T) {
 	const input = "oidc-provider-name"
 	variable := func(p Platform) string { return p.Variable(input) }
 	for _, c := range []struct{ name, got, want string }{
-		{"action", variable(runnerOf(env(nil), nil, true)), input},
-		{"run: step on GitHub", variable(runnerOf(env(nil), nil, false)), "JFROG_TOKEN_OIDC_PROVIDER_NAME"},
+		{"action", variable(runnerOf(env(nil), nil, Main)), input},
+		{"run: step on GitHub", variable(runnerOf(env(nil), nil, Command)), "JFROG_TOKEN_OIDC_PROVIDER_NAME"},
 		{"Drone", variable(workspaceOf(map[string]string{"DRONE": "true"}, nil, nil)), input},
 		{"Woodpecker", variable(workspaceOf(map[string]string{"CI": "woodpecker"}, nil, nil)), input},
 		{"Harness", variable(workspaceOf(map[string]string{"HARNESS_STEP_ID": "x"}, nil, nil)), input},

@@ -104,7 +104,14 @@ func Run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		line, err = config.ParseArgs(args)
 	}
 	r.inputs = config.NewSource(environ, line.Flags)
-	r.ci = ci.Detect(r.inputs.Getenv, environ, stdout, stderr, r.action)
+	start := ci.Command
+	switch {
+	case r.post:
+		start = ci.Post
+	case r.action:
+		start = ci.Main
+	}
+	r.ci = ci.Detect(r.inputs.Getenv, environ, stdout, stderr, start)
 	r.inputs.Prefixes, r.inputs.Shared = r.ci.Prefixes()
 	r.inputs.Variable = r.ci.Variable
 	if err == nil {

@@ -30,12 +30,27 @@ func (r *run) revoke(ctx context.Context) error {
 		r.inputs.Give("token-id", strings.Join(r.words, ","))
 	}
 	if !r.inputs.IsSet("token-id") {
+		if r.action {
+			return r.withoutID()
+		}
 		if err := r.revokeSaved(ctx); err != nil {
 			return err
 		}
 		return r.inputs.Wrong() // what was saved has ended first
 	}
 	return r.withBearer(ctx, "revoke", (*job).revokeNamed)
+}
+
+// withoutID says what the command revoke needs in the action, whose post step is
+// the one that reads what mint saved.
+func (r *run) withoutID() error {
+	problems := []string{"token-id is not set: the post step of mint revokes what mint made, and " +
+		"command: revoke the tokens that token-id names"}
+	var misspelt *config.Error
+	if errors.As(r.inputs.Misspelt(), &misspelt) {
+		problems = append(problems, misspelt.Problems...)
+	}
+	return &config.Error{Problems: problems}
 }
 
 // revokeSaved reads what mint saved, never the inputs' URL. The newest state is
@@ -130,12 +145,12 @@ func (r *run) end(ctx context.Context, s lease.State) error {
 }
 
 // credential is the stored token that mint used, if the CI hands it to this
-// step as well. On a runner the state is the runner's own, and so is its URL. A
-// state file lies in the workspace: there the token is sent to the URL of the
-// inputs alone.
+// step as well. The state that a post step reads is the runner's own, and so is
+// its URL. A state file lies in the workspace: there the token is sent to the URL
+// of the inputs alone.
 func (r *run) credential(s lease.State) secret.String {
 	token, u := config.Credential(r.inputs)
-	if !r.action && (u == nil || u.String() != s.URL) {
+	if !r.post && (u == nil || u.String() != s.URL) {
 		return secret.String{}
 	}
 	_ = r.ci.Hide(token)
