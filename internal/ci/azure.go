@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/ephemeral-ci/jfrog-token/internal/secret"
@@ -26,7 +27,7 @@ var azure = system{
 		"  SYSTEM_ACCESSTOKEN: $(System.AccessToken)"),
 	noSecret: because("In Azure DevOps a secret variable is not in the environment of a step unless its env names " +
 		"it, and builds of forks have none unless the pipeline allows it."),
-	channel: func(w *workspace) channel { return &azureCommands{out: w.out, getenv: w.getenv} },
+	channel: func(w *workspace) channel { return &azureCommands{w: w} },
 }
 
 // azureCommands are lines in the log that the agent obeys, and does not show: it
@@ -42,22 +43,38 @@ var azure = system{
 // https://github.com/microsoft/azure-pipelines-tasks/blob/master/Tasks/BashV3/bash.ts
 type azureCommands struct {
 	noChannel
-	out    *log
-	getenv lookup
-	set    bool // variables were set in this run
+	w   *workspace
+	set []string // names of the variables that this run set
 }
 
 func (a *azureCommands) hide(forms []string) error {
 	for _, f := range forms { // none has a %, which would be escaped
-		_, _ = fmt.Fprintf(a.out, "##vso[task.setsecret]%s\n", f)
+		_, _ = fmt.Fprintf(a.w.out, "##vso[task.setsecret]%s\n", f)
 	}
 	return nil // Hide returns the error of the log
 }
 
 var errLineBreak = errors.New("value has a line break, which no command of Azure DevOps can hold")
 
+// azureRecord is the variable that lists those which mints of this job set, with
+// commas. All others are the pipeline's own: a later mint may read its URL and its
+// credential from them, so they are neither set nor emptied. No other place knows
+// what is whose: a step does not see secret variables, and the state and the env
+// file may be gone while the variables are still there.
+//
+// A secret variable of the pipeline that the step's env does not name cannot be
+// told from one that does not exist.
+const azureRecord = "JF_TOKEN_VARIABLES"
+
+// ours are the variables that earlier mints of this job set.
+func (a *azureCommands) ours() []string {
+	return slices.DeleteFunc(strings.Split(a.w.getenv(azureRecord), ","), func(name string) bool { return !isVariable(name) })
+}
+
+// handOn implements channel.
 func (a *azureCommands) handOn(outputs []Output) error {
 	var b strings.Builder
+	var set, kept []string
 	for _, v := range variables {
 		for _, o := range outputs {
 			if o.Name != v.output {
@@ -66,56 +83,73 @@ func (a *azureCommands) handOn(outputs []Output) error {
 			if strings.ContainsAny(o.Value, "\r\n") {
 				return fmt.Errorf("set variable for %s: %w", o.Name, errLineBreak)
 			}
-			b.WriteString(azureVariables(v, o.Value))
+			for _, name := range v.names {
+				switch now := a.w.getenv(name); {
+				// The agent leaves $(NAME) as it is if there is no such variable.
+				case now == "" || now == "$("+name+")" || slices.Contains(a.ours(), name):
+					b.WriteString(azureVariable(name, o.Value, v.secret))
+					set = append(set, name)
+				case now != o.Value:
+					kept = append(kept, name)
+				}
+			}
 		}
 	}
-	a.set = true
-	_, _ = io.WriteString(a.out, b.String())
-	return a.out.err
+	a.set = set
+	all := slices.Compact(slices.Sorted(slices.Values(append(a.ours(), set...))))
+	b.WriteString(azureVariable(azureRecord, strings.Join(all, ","), false))
+	_, _ = io.WriteString(a.w.out, b.String())
+	if kept != nil {
+		a.w.Info("pipeline variables that this step has already were left as they are: " + strings.Join(kept, ", "))
+	}
+	return a.w.out.err
 }
 
 func (a *azureCommands) retract() error {
-	if !a.set {
-		return nil
-	}
-	return a.unset()
+	a.unset(a.set)
+	return a.w.out.err
 }
 
 // clear implements channel. The agent puts the variables that are not secret
 // into the environment of every later step: whose they are is known by the id.
 func (a *azureCommands) clear(envFile []byte) error {
-	id, expiry := a.getenv("JF_TOKEN_ID"), a.getenv("JF_TOKEN_EXPIRES_AT")
 	isAnothers := bytes.Contains(envFile, []byte("JF_TOKEN_ID=")) &&
-		!bytes.Contains(envFile, []byte("JF_TOKEN_ID="+id+"\n"))
-	if id == "" && expiry == "" || isAnothers {
+		!bytes.Contains(envFile, []byte("JF_TOKEN_ID="+a.w.getenv("JF_TOKEN_ID")+"\n"))
+	if isAnothers {
 		return nil
 	}
-	return a.unset()
+	a.unset(a.ours())
+	return a.w.out.err
 }
 
-// unset empties the variables, as none can be removed. The URL stays: it may be
-// the pipeline's own, which a later mint reads.
-func (a *azureCommands) unset() error {
-	for _, v := range variables {
-		if v.output != "url" {
-			_, _ = io.WriteString(a.out, azureVariables(v, ""))
-		}
-	}
-	return a.out.err
-}
-
-// azureVariables sets the variables of one output. The agent decodes %AZP25 as %
-// and some other escapes before it, in this order:
-// https://github.com/microsoft/azure-pipelines-agent/blob/master/src/Agent.Sdk/CommandStringConvertor.cs
-func azureVariables(v variable, value string) string {
+// unset empties variables of ours, as none can be removed. The URL stays: a
+// variable, even an empty one, wins over what the env of a later step says.
+func (a *azureCommands) unset(names []string) {
 	var b strings.Builder
-	for _, name := range v.names {
-		if v.secret {
-			name += ";issecret=true"
+	var left []string
+	for _, v := range variables {
+		for _, name := range v.names {
+			switch isSet := slices.Contains(names, name); {
+			case isSet && v.output != "url":
+				b.WriteString(azureVariable(name, "", v.secret))
+			case isSet || slices.Contains(a.ours(), name):
+				left = append(left, name)
+			}
 		}
-		fmt.Fprintf(&b, "##vso[task.setvariable variable=%s]%s\n", name, strings.ReplaceAll(value, "%", "%AZP25"))
 	}
-	return b.String()
+	if b.Len() > 0 {
+		_, _ = io.WriteString(a.w.out, b.String()+azureVariable(azureRecord, strings.Join(left, ","), false))
+	}
+}
+
+// azureVariable sets a variable. The agent decodes %AZP25 as % and some other
+// escapes before it, in this order:
+// https://github.com/microsoft/azure-pipelines-agent/blob/master/src/Agent.Sdk/CommandStringConvertor.cs
+func azureVariable(name, value string, isSecret bool) string {
+	if isSecret {
+		name += ";issecret=true"
+	}
+	return fmt.Sprintf("##vso[task.setvariable variable=%s]%s\n", name, strings.ReplaceAll(value, "%", "%AZP25"))
 }
 
 // azureEndpoint is the pipeline's. Without a service connection the token is

@@ -61,6 +61,7 @@ func TestAzureAgentObeys(t *testing.T) {
 		"JF_URL": "https://acme.jfrog.io", "JFROG_URL": "https://acme.jfrog.io",
 		"JF_ACCESS_TOKEN": "s3cr3t-s3cr3t", "JFROG_ACCESS_TOKEN": "s3cr3t-s3cr3t",
 		"JF_USER": "100%3B;]%AZP25%", "JF_TOKEN_ID": "id",
+		azureRecord: "JFROG_ACCESS_TOKEN,JFROG_URL,JF_ACCESS_TOKEN,JF_TOKEN_ID,JF_URL,JF_USER",
 	}
 	secrets := map[string]bool{"JF_ACCESS_TOKEN": true, "JFROG_ACCESS_TOKEN": true}
 	if !maps.Equal(agent.Variables, want) || !maps.Equal(agent.Secret, secrets) {
@@ -70,16 +71,47 @@ func TestAzureAgentObeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	read()
-	for name, value := range agent.Variables {
-		if isURL := strings.HasSuffix(name, "_URL"); isURL == (value == "") {
-			t.Errorf("%s: expected %q to be empty, unless it is the URL", name, value)
+	for name := range want {
+		if !strings.HasSuffix(name, "_URL") {
+			want[name] = ""
 		}
+	}
+	want[azureRecord] = "JF_URL,JFROG_URL"
+	if !maps.Equal(agent.Variables, want) {
+		t.Errorf("expected %q to be %q", agent.Variables, want)
 	}
 }
 
-// revoke is another process. It empties variables only if a mint set them.
+// What the pipeline has of its own is neither set nor emptied. What an earlier
+// mint set is set again.
+func TestAzureVariablesOfThePipelineStay(t *testing.T) {
+	t.Parallel()
+	w, _, stderr := onAzure(t, map[string]string{
+		"JF_URL": "https://acme.jfrog.io", "JF_ACCESS_TOKEN": "stored-needle", "JFROG_ACCESS_TOKEN": "$(JFROG_ACCESS_TOKEN)",
+		"JF_USER": "of mint 1", "JF_TOKEN_ID": "1", azureRecord: "JF_USER,JF_TOKEN_ID,PATH",
+	})
+	agent := runnertest.NewAzureAgent()
+	if err := w.Outputs(azureOutputs); err != nil {
+		t.Fatal(err)
+	}
+	const says = "pipeline variables that this step has already were left as they are: JF_ACCESS_TOKEN\n"
+	if shown := agent.Read(stderr.String()); shown != says {
+		t.Errorf("expected %q to be %q", shown, says)
+	}
+	want := map[string]string{
+		"JFROG_URL": "https://acme.jfrog.io", "JFROG_ACCESS_TOKEN": "s3cr3t-s3cr3t", "JF_USER": "100%3B;]%AZP25%", "JF_TOKEN_ID": "id",
+		azureRecord: "JFROG_ACCESS_TOKEN,JFROG_URL,JF_TOKEN_ID,JF_USER",
+	}
+	if !maps.Equal(agent.Variables, want) {
+		t.Errorf("expected %q to be %q", agent.Variables, want)
+	}
+}
+
+// revoke is another process. It empties those variables that a mint set, unless
+// it was a mint with another env file.
 func TestAzureVariablesAreEmptiedByRevoke(t *testing.T) {
 	t.Parallel()
+	const ours = "JF_ACCESS_TOKEN,JF_TOKEN_ID"
 	for _, c := range []struct {
 		name      string
 		variables map[string]string
@@ -87,12 +119,13 @@ func TestAzureVariablesAreEmptiedByRevoke(t *testing.T) {
 		keep      bool
 		want      bool
 	}{
-		{"a mint handed on", map[string]string{"JF_TOKEN_ID": "id"}, "id", false, true},
-		{"its env file is gone", map[string]string{"JF_TOKEN_ID": "id"}, "", false, true},
-		{"the last was of another env file", map[string]string{"JF_TOKEN_ID": "id"}, "another", false, false},
-		{"a mint without an id", map[string]string{"JF_TOKEN_EXPIRES_AT": "2026-11-24T13:00:00Z"}, "", false, true},
-		{"no mint", map[string]string{"JF_URL": "https://acme.jfrog.io", "JF_USER": "me"}, "", false, false},
-		{"a mint that is running", map[string]string{"JF_TOKEN_ID": "id"}, "id", true, false},
+		{"a mint handed on", map[string]string{"JF_TOKEN_ID": "id", azureRecord: ours}, "id", false, true},
+		{"its env file is gone", map[string]string{"JF_TOKEN_ID": "id", azureRecord: ours}, "", false, true},
+		{"the last was of another env file", map[string]string{"JF_TOKEN_ID": "id", azureRecord: ours}, "another", false, false},
+		{"a mint without an id", map[string]string{azureRecord: ours}, "", false, true},
+		{"no mint", map[string]string{"JF_URL": "https://acme.jfrog.io", "JF_USER": "me", "JF_TOKEN_ID": "x"}, "", false, false},
+		{"the pipeline's own", map[string]string{"JF_TOKEN_ID": "id", azureRecord: "JF_TOKEN_ID,JF_USER"}, "", false, false},
+		{"a mint that is running", map[string]string{"JF_TOKEN_ID": "id", azureRecord: ours}, "id", true, false},
 	} {
 		w, _, stderr := onAzure(t, c.variables)
 		if c.id != "" {

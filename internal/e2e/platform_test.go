@@ -116,7 +116,10 @@ func (s *scenario) process(env map[string]string, args ...string) *command {
 	c := &command{cmd: exec.Command(binary, args...), shown: func(text string) string { return text }}
 	switch {
 	case s.azure != nil:
-		maps.Copy(env, s.azure.Environment())
+		for name, value := range env {
+			env[name] = s.azure.Expand(value)
+		}
+		maps.Copy(env, s.azure.Environment()) // wins over a step's env (Handler.cs, AddVariablesToEnvironment)
 		c.shown = s.azure.Read
 	case s.buildkite != nil:
 		c.shown = s.buildkite.Mask
@@ -190,10 +193,14 @@ func cmdSource(ts *testscript.TestScript, _ bool, args []string) {
 	s.write(ts, "env", renderOutputs(dotenv))
 }
 
-// cmdVariables takes the variables that Azure DevOps has for later steps for the outputs, each with its name in lower case,
-// and writes them for comparison.
-func cmdVariables(ts *testscript.TestScript, _ bool, _ []string) {
+// cmdVariables takes the variables that Azure DevOps has for later steps for the outputs, and writes them for comparison.
+// With arguments, NAME=VALUE or -NAME=VALUE for a secret one, it gives the pipeline variables of its own.
+func cmdVariables(ts *testscript.TestScript, _ bool, args []string) {
 	s := of(ts)
+	for _, a := range args {
+		name, value, _ := strings.Cut(strings.TrimPrefix(a, "-"), "=")
+		s.azure.Set(name, value, strings.HasPrefix(a, "-"))
+	}
 	shown := map[string]string{}
 	for name, value := range s.azure.Variables {
 		if s.azure.Secret[name] {

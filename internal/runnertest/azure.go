@@ -39,17 +39,36 @@ func (a *AzureAgent) Read(output string) string {
 		case name == "task.setsecret":
 			a.mask(data)
 		case name == "task.setvariable" && properties["variable"] != "":
-			variable := strings.ToUpper(strings.ReplaceAll(properties["variable"], ".", "_"))
-			if strings.EqualFold(properties["issecret"], "true") {
-				a.Secret[variable] = true
-				a.mask(data)
-			}
-			a.Variables[variable] = data
+			a.Set(properties["variable"], data, strings.EqualFold(properties["issecret"], "true"))
 		default:
 			b.WriteString("THE AGENT OBEYED THE COMMAND " + name + "\n")
 		}
 	}
 	return b.String()
+}
+
+// Set sets a variable of the job. One that is secret stays so (Variables.cs).
+func (a *AzureAgent) Set(name, value string, secret bool) {
+	name = strings.ToUpper(strings.ReplaceAll(name, ".", "_"))
+	if a.Secret[name] = a.Secret[name] || secret; a.Secret[name] {
+		a.mask(value)
+	} else {
+		delete(a.Secret, name)
+	}
+	a.Variables[name] = value
+}
+
+var azureMacro = regexp.MustCompile(`\$\((\w+)\)`)
+
+// Expand replaces $(NAME) in a step's env. It leaves what is no variable
+// (VarUtil.cs, ExpandValues).
+func (a *AzureAgent) Expand(text string) string {
+	return azureMacro.ReplaceAllStringFunc(text, func(macro string) string {
+		if value, ok := a.Variables[strings.ToUpper(macro[2:len(macro)-1])]; ok {
+			return value
+		}
+		return macro
+	})
 }
 
 // Mask shows text as the job's log would.
