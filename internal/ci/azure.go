@@ -15,7 +15,7 @@ import (
 
 var azure = system{
 	name: "Azure DevOps", docs: "Azure DevOps",
-	known: []string{"TF_BUILD"}, debug: "SYSTEM_DEBUG=true",
+	known: []string{"TF_BUILD=True"}, debug: "SYSTEM_DEBUG=true",
 	facts: facts{
 		repo: "BUILD_REPOSITORY_NAME", pipeline: "BUILD_DEFINITIONNAME", number: "BUILD_BUILDNUMBER",
 		attempt: "SYSTEM_JOBATTEMPT", job: "SYSTEM_JOBNAME",

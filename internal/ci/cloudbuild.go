@@ -12,7 +12,7 @@ import (
 // step has to ask for.
 var cloudBuild = system{
 	name: "Cloud Build", docs: "Google Cloud Build",
-	known: []string{"BUILDER_OUTPUT"},
+	known: []string{"BUILDER_OUTPUT=/builder/outputs"},
 	facts: facts{
 		repo: "REPO_FULL_NAME", pipeline: "TRIGGER_NAME", job: "BUILD_ID",
 		runID: "BUILD_ID", revision: "COMMIT_SHA", branch: "BRANCH_NAME",

@@ -9,7 +9,7 @@ import (
 
 var harness = system{
 	name: "Harness", docs: "Harness",
-	known: []string{"HARNESS_*"}, settings: true, ownSettings: true,
+	known: []string{"HARNESS_BUILD_ID"}, settings: true, ownSettings: true,
 	facts: facts{
 		repo: "DRONE_REPO", pipeline: "HARNESS_PIPELINE_ID", number: "HARNESS_BUILD_ID", job: "HARNESS_STEP_ID",
 		jobID: "HARNESS_STAGE_ID", runID: "HARNESS_EXECUTION_ID", revision: "DRONE_COMMIT_SHA",

@@ -114,7 +114,7 @@ func TestNoSource(t *testing.T) {
 		{"blank variables", map[string]string{"CIRCLECI": "true", "CIRCLE_OIDC_TOKEN_V2": " ", "CIRCLE_OIDC_TOKEN": "\n"}, "", ErrNone},
 		{"CircleCI's outside CircleCI", map[string]string{"CIRCLE_OIDC_TOKEN_V2": "x", "GITLAB_CI": "true"}, "", ErrNone},
 		{"ID_TOKEN outside Codefresh", map[string]string{"ID_TOKEN": "x"}, "", ErrNone},
-		{"Cloud Build without an audience", map[string]string{"BUILDER_OUTPUT": "/x"}, "", ErrAudience},
+		{"Cloud Build without an audience", map[string]string{"BUILDER_OUTPUT": "/builder/outputs"}, "", ErrAudience},
 	} {
 		s, err := sourceOf(c.env, secret.String{}, c.audience, wire.New(wire.Options{}), wire.Policy{}, func(...secret.String) error { return nil })
 		if s != nil || !errors.Is(err, c.want) {
@@ -134,7 +134,7 @@ func TestVariablesOfCIs(t *testing.T) {
 		where string // "": none of them
 	}{
 		{map[string]string{"JFROG_CLI_OIDC_EXCHANGE_TOKEN_ID": token}, "JFROG_CLI_OIDC_EXCHANGE_TOKEN_ID"},
-		{map[string]string{"HARNESS_STEP_ID": "token", "PLUGIN_OIDC_TOKEN_ID": token}, "PLUGIN_OIDC_TOKEN_ID"},
+		{map[string]string{"HARNESS_BUILD_ID": "31", "PLUGIN_OIDC_TOKEN_ID": token}, "PLUGIN_OIDC_TOKEN_ID"},
 		{map[string]string{"CIRCLECI": "true", "CIRCLE_OIDC_TOKEN": "first", "CIRCLE_OIDC_TOKEN_V2": token}, "CIRCLE_OIDC_TOKEN_V2"},
 		{map[string]string{"CIRCLECI": "true", "CIRCLE_OIDC_TOKEN": token}, "CIRCLE_OIDC_TOKEN"},
 		{map[string]string{"BITBUCKET_BUILD_NUMBER": "1", "BITBUCKET_STEP_OIDC_TOKEN": token + "\n"}, "BITBUCKET_STEP_OIDC_TOKEN"},
@@ -377,7 +377,7 @@ func TestOtherEndpoints(t *testing.T) {
 			`POST /x?a=b&api-version=7.1 Bearer ` + bearer + ` {}`, "X-Tfs-Fedauthredirect", "Suppress", true, []string{bearer}},
 		// https://cloud.google.com/compute/docs/instances/verifying-instance-identity
 		{"Cloud Build", "https://acme.test/a b", token + "\n",
-			map[string]string{"BUILDER_OUTPUT": "/x", "GCE_METADATA_HOST": "{HOST}"},
+			map[string]string{"BUILDER_OUTPUT": "/builder/outputs", "GCE_METADATA_HOST": "{HOST}"},
 			`GET /computeMetadata/v1/instance/service-accounts/default/identity?audience=https%3A%2F%2Facme.test%2Fa+b  `, "Metadata-Flavor", "Google", false, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {

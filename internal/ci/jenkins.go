@@ -2,7 +2,7 @@ package ci
 
 var jenkins = system{
 	name: "Jenkins", docs: "Jenkins",
-	known: []string{"JENKINS_URL"},
+	known: []string{"JENKINS_URL", "BUILD_TAG"},
 	facts: facts{
 		pipeline: "JOB_NAME", number: "BUILD_NUMBER", job: "STAGE_NAME",
 		runID: "BUILD_TAG", revision: "GIT_COMMIT", branch: "GIT_BRANCH", url: "GIT_URL",

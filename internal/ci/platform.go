@@ -154,7 +154,7 @@ const (
 )
 
 // Detect returns the platform that the environment is of.
-func Detect(getenv func(string) string, environ []string, stdout, stderr io.Writer, start Start) Platform {
+func Detect(getenv func(string) string, stdout, stderr io.Writer, start Start) Platform {
 	known := getenv
 	if start != Command { // GitHub's runner, or one like it, runs this
 		known = func(name string) string {
@@ -164,7 +164,7 @@ func Detect(getenv func(string) string, environ []string, stdout, stderr io.Writ
 			return getenv(name)
 		}
 	}
-	v := variant{findSystem(known, environ), getenv}
+	v := variant{findSystem(known), getenv}
 	if v.runner {
 		return newRunner(v, stdout, stderr, start)
 	}

@@ -23,7 +23,7 @@ func runnerOf(getenv lookup, out io.Writer, start Start) *runner {
 	known := func(name string) string {
 		return cmp.Or(getenv(name), map[string]string{"GITHUB_ACTIONS": "true"}[name])
 	}
-	return newRunner(variant{findSystem(known, nil), getenv}, out, out, start)
+	return newRunner(variant{findSystem(known), getenv}, out, out, start)
 }
 
 func env(v map[string]string) func(string) string {

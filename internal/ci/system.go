@@ -23,7 +23,9 @@ type system struct {
 	name string
 	// docs is the heading of its section in docs/ci.md.
 	docs string
-	// known are the conditions by which it is known; all must hold.
+	// known are the conditions by which it is known; all must hold. Each is met in
+	// every job, and nowhere else: what a client of the CI reads on a laptop, such
+	// as JENKINS_URL, is not enough.
 	known []string
 	// runner says that it speaks the protocol of GitHub's runner.
 	runner bool
@@ -72,21 +74,18 @@ type facts struct {
 }
 
 // findSystem returns the CI that the environment is of.
-func findSystem(getenv lookup, environ []string) *system {
+func findSystem(getenv lookup) *system {
 	for _, s := range systems {
-		if !slices.ContainsFunc(s.known, func(c string) bool { return !holds(c, getenv, environ) }) {
+		if !slices.ContainsFunc(s.known, func(condition string) bool { return !holds(condition, getenv) }) {
 			return s
 		}
 	}
 	return &commandLine
 }
 
-// holds reports whether a condition is met: NAME is set, NAME=VALUE has that
-// value whatever its case, NAME_* begins the name of any variable.
-func holds(condition string, getenv lookup, environ []string) bool {
-	if prefix, ok := strings.CutSuffix(condition, "*"); ok {
-		return slices.ContainsFunc(environ, func(e string) bool { return strings.HasPrefix(e, prefix) })
-	}
+// holds reports whether a condition is met: NAME is set, or NAME=VALUE has that
+// value whatever its case.
+func holds(condition string, getenv lookup) bool {
 	name, want, ok := strings.Cut(condition, "=")
 	got := getenv(name)
 	return got != "" && (!ok || strings.EqualFold(got, want))
@@ -113,7 +112,8 @@ func (v variant) Name() string { return v.name }
 
 // Debug implements Platform.
 func (v variant) Debug() bool {
-	return holds("JFROG_TOKEN_DEBUG=true", v.getenv, nil) || v.settings && holds("PLUGIN_DEBUG=true", v.getenv, nil) || v.debug != "" && holds(v.debug, v.getenv, nil)
+	return holds("JFROG_TOKEN_DEBUG=true", v.getenv) || v.settings && holds("PLUGIN_DEBUG=true", v.getenv) ||
+		v.debug != "" && holds(v.debug, v.getenv)
 }
 
 // Run implements Platform.

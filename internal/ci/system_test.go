@@ -20,11 +20,7 @@ func set(text string) map[string]string {
 
 // variantOf returns the CI that the environment is of.
 func variantOf(variables map[string]string) variant {
-	var environ []string
-	for name, value := range variables {
-		environ = append(environ, name+"="+value)
-	}
-	return variant{findSystem(env(variables), environ), env(variables)}
+	return variant{findSystem(env(variables)), env(variables)}
 }
 
 // A CI sets variables of others too: who comes first counts.
@@ -36,7 +32,7 @@ func TestWhichCI(t *testing.T) {
 		"Gitea":        "GITHUB_ACTIONS=true GITEA_ACTIONS=true",
 		"act":          "GITHUB_ACTIONS=true ACT=true",
 		"Woodpecker":   "CI=woodpecker DRONE_REPO=acme/app",
-		"Harness":      "DRONE=true CI=true HARNESS_STEP_ID=token",
+		"Harness":      "DRONE=true CI=true HARNESS_BUILD_ID=31",
 		"Drone":        "DRONE=true CI=true",
 		"GitLab":       "GITLAB_CI=true CI=true",
 		"Buildkite":    "BUILDKITE=true CI=true",
@@ -44,9 +40,28 @@ func TestWhichCI(t *testing.T) {
 		"Azure DevOps": "TF_BUILD=True",
 		"Bitbucket":    "BITBUCKET_BUILD_NUMBER=7 CI=true",
 		"Codefresh":    "CF_BUILD_ID=66",
-		"Jenkins":      "JENKINS_URL=https://jenkins.example/",
+		"Jenkins":      "JENKINS_URL=https://jenkins.example/ BUILD_TAG=jenkins-app-5",
 		"Cloud Build":  "BUILDER_OUTPUT=/builder/outputs",
 		"command line": "CI=true ACT=true GITEA_ACTIONS=true",
+	} {
+		if got := variantOf(set(text)).Name(); got != want {
+			t.Errorf("%s: expected %q to be %q", text, got, want)
+		}
+	}
+	// What clients of a CI read on a laptop, and other tools, is not the CI: Perl's
+	// test harness sets HARNESS_ACTIVE.
+	for text, want := range map[string]string{
+		"HARNESS_API_KEY=x HARNESS_ACCOUNT_ID=x":      "command line",
+		"HARNESS_ACTIVE=1 HARNESS_VERSION=3.50":       "command line",
+		"GITLAB_CI=true HARNESS_ACTIVE=1":             "GitLab",
+		"DRONE=true HARNESS_ACTIVE=1":                 "Drone",
+		"JENKINS_URL=https://jenkins.example/":        "command line",
+		"BUILD_TAG=v1":                                "command line",
+		"BUILDER_OUTPUT=out":                          "command line",
+		"TF_BUILD=cpu":                                "command line",
+		"CI=woodpecker HARNESS_BUILD_ID=1":            "Woodpecker",
+		"BUILDKITE_AGENT_TOKEN=x CIRCLECI_TOKEN=x":    "command line",
+		"GITLAB_TOKEN=x DRONE_SERVER=x DRONE_TOKEN=x": "command line",
 	} {
 		if got := variantOf(set(text)).Name(); got != want {
 			t.Errorf("%s: expected %q to be %q", text, got, want)
@@ -65,7 +80,7 @@ func TestDescriptionBeginsWithTheRepository(t *testing.T) {
 		"Buildkite acme/app run 3":         "BUILDKITE=true BUILDKITE_REPO=git@git.example:acme/app.git BUILDKITE_BUILD_NUMBER=3",
 		"Buildkite a/b":                    "BUILDKITE=true BUILDKITE_REPO=https://bot:hunter2@git.example/a/b.git",
 		"Buildkite build":                  "BUILDKITE=true BUILDKITE_REPO=/srv/git/app BUILDKITE_PIPELINE_SLUG=build",
-		"Jenkins a/b a/b/main run 5":       "JENKINS_URL=x GIT_URL=ssh://git@git.example:22/a/b JOB_NAME=a/b/main BUILD_NUMBER=5",
+		"Jenkins a/b a/b/main run 5":       "JENKINS_URL=x BUILD_TAG=x GIT_URL=ssh://git@git.example:22/a/b JOB_NAME=a/b/main BUILD_NUMBER=5",
 		"Harness build run 4 job x":        "HARNESS_PIPELINE_ID=build HARNESS_BUILD_ID=4 HARNESS_STEP_ID=x",
 		"Azure DevOps a/b run 1 attempt 2": "TF_BUILD=True BUILD_REPOSITORY_NAME=a/b BUILD_BUILDNUMBER=1 SYSTEM_JOBATTEMPT=2",
 	} {
@@ -110,7 +125,7 @@ func TestDebug(t *testing.T) {
 			"SYSTEM_DEBUG=false", false},
 		{"BUILDKITE=true BUILDKITE_AGENT_DEBUG=true", true}, {"DRONE=true " +
 			"DRONE_BUILD_DEBUG=true", true}, {"DRONE=true DRONE_BUILD_DEBUG=false", false},
-		{"JENKINS_URL=x", false}, {"JENKINS_URL=x JFROG_TOKEN_DEBUG=true", true}, {"JFROG_TOKEN_DEBUG=true", true}, {"JFROG_TOKEN_DEBUG=false", false},
+		{"JENKINS_URL=x BUILD_TAG=x", false}, {"JENKINS_URL=x BUILD_TAG=x JFROG_TOKEN_DEBUG=true", true}, {"JFROG_TOKEN_DEBUG=true", true}, {"JFROG_TOKEN_DEBUG=false", false},
 		{"GITHUB_ACTIONS=true JFROG_TOKEN_DEBUG=true", true},
 	} {
 		if got := variantOf(set(c.variables)).Debug(); got != c.want {
@@ -129,7 +144,7 @@ func TestVariable(t *testing.T) {
 		{"run: step on GitHub", variable(runnerOf(env(nil), nil, Command)), "JFROG_TOKEN_OIDC_PROVIDER_NAME"},
 		{"Drone", variable(workspaceOf(map[string]string{"DRONE": "true"}, nil, nil)), input},
 		{"Woodpecker", variable(workspaceOf(map[string]string{"CI": "woodpecker"}, nil, nil)), input},
-		{"Harness", variable(workspaceOf(map[string]string{"HARNESS_STEP_ID": "x"}, nil, nil)), input},
+		{"Harness", variable(workspaceOf(map[string]string{"HARNESS_BUILD_ID": "31"}, nil, nil)), input},
 		{"GitLab", variable(workspaceOf(map[string]string{"GITLAB_CI": "true"}, nil, nil)), "JFROG_TOKEN_OIDC_PROVIDER_NAME"},
 		{"command line", variable(workspaceOf(nil, nil, nil)), "JFROG_TOKEN_OIDC_PROVIDER_NAME"},
 	} {

@@ -81,7 +81,7 @@ func TestParallelMintsKeepEachOthersState(t *testing.T) {
 func TestRetractLeavesHarnessFilesAsTheyWere(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	env := map[string]string{"DRONE_OUTPUT": filepath.Join(dir, "plain"), "HARNESS_OUTPUT_SECRET_FILE": filepath.Join(dir, "secret"), "HARNESS_STAGE_ID": "x"}
+	env := map[string]string{"DRONE_OUTPUT": filepath.Join(dir, "plain"), "HARNESS_OUTPUT_SECRET_FILE": filepath.Join(dir, "secret"), "HARNESS_BUILD_ID": "31"}
 	write(t, env["DRONE_OUTPUT"], "before=1\n")
 	f := newTestFiles(t, dir, env)
 	if err := f.Save(markerA, []byte(stateOf(1))); err != nil {
@@ -361,7 +361,7 @@ func TestCheckOfFiles(t *testing.T) {
 		{"an env file in no directory", nil, func(*testing.T) Places { return Places{"absent/env", ".jfrog-token"} }, "check env-file: "},
 		{"a file for the state directory", nil, func(t *testing.T) Places { write(t, "a", ""); return Places{"env", "a"} }, "make state-dir: " + errNotDir.Error()},
 		{"a state directory in none", nil, func(*testing.T) Places { return Places{"env", "absent/a"} }, "make state-dir: "},
-		{"a file of Harness that is a directory", map[string]string{"HARNESS_STAGE_ID": "x", "DRONE_OUTPUT": "."},
+		{"a file of Harness that is a directory", map[string]string{"HARNESS_BUILD_ID": "31", "DRONE_OUTPUT": "."},
 			func(*testing.T) Places { return Places{".jfrog-token/env", ".jfrog-token"} }, "open the file of DRONE_OUTPUT: "},
 	} {
 		t.Run(c.name, func(t *testing.T) {

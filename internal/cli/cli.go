@@ -111,7 +111,7 @@ func Run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	case r.action:
 		start = ci.Main
 	}
-	r.ci = ci.Detect(r.inputs.Getenv, environ, stdout, stderr, start)
+	r.ci = ci.Detect(r.inputs.Getenv, stdout, stderr, start)
 	r.inputs.Prefixes, r.inputs.Shared = r.ci.Prefixes()
 	r.inputs.Variable = r.ci.Variable
 	if err == nil {

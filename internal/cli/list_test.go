@@ -142,7 +142,7 @@ func logged(gitHub bool, secrets ...string) (*job, *bytes.Buffer) {
 		}
 		return ""
 	}
-	p := ci.Detect(getenv, nil, &out, io.Discard, ci.Command)
+	p := ci.Detect(getenv, &out, io.Discard, ci.Command)
 	for _, s := range secrets {
 		_ = p.Hide(secret.New(s))
 	}

@@ -32,7 +32,7 @@ func TestRevokeTakesIDsFromItsArguments(t *testing.T) {
 	revoke := func(ids ...string) error {
 		environ := []string{"JFROG_TOKEN_URL=" + s.URL, "JFROG_TOKEN_ACCESS_TOKEN=" + p.Stored(0)}
 		r := &run{inputs: config.NewSource(environ, nil), words: ids, out: &out}
-		r.ci = ci.Detect(r.inputs.Getenv, nil, &out, &out, ci.Command)
+		r.ci = ci.Detect(r.inputs.Getenv, &out, &out, ci.Command)
 		r.inputs.Prefixes, r.inputs.Shared = r.ci.Prefixes()
 		return r.revoke(context.Background())
 	}
