@@ -2,10 +2,12 @@ package ci
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
@@ -56,18 +58,28 @@ func buildkiteEndpoint(getenv lookup, audience string) (*service, error) {
 // https://github.com/buildkite/agent/tree/main/jobapi
 type buildkiteJob struct {
 	noChannel
-	w      *workspace
-	failed bool
+	w       *workspace
+	pending []string // what the agent does not hide yet
+	warned  bool
+	unable  bool // it can hide nothing
 }
 
+// errUnable says that another request would fare no better.
+var errUnable = errors.New("HTTP 404") // from an agent before 3.66
+
 // hide implements channel. An agent that cannot hide is no reason to fail, as
-// this program prints no secret: it is said once.
+// this program prints no secret: it is said once. What failed is tried again with
+// the next secrets: the one that is minted comes last.
 func (b *buildkiteJob) hide(forms []string) error {
-	if b.failed || len(forms) == 0 {
+	if b.unable || len(forms) == 0 {
 		return nil
 	}
-	if err := b.redact(forms); err != nil {
-		b.failed = true
+	b.pending = append(b.pending, forms...)
+	err := b.redact()
+	var missing *MissingError
+	b.unable = errors.As(err, &missing) || errors.Is(err, errUnable) || errors.Is(err, fs.ErrNotExist)
+	if err != nil && !b.warned {
+		b.warned = true
 		b.w.Warning("Buildkite's agent does not hide this job's secrets in the log: " + err.Error())
 	}
 	return nil
@@ -76,8 +88,9 @@ func (b *buildkiteJob) hide(forms []string) error {
 // redactTimeout bounds all requests for the secrets of one call.
 const redactTimeout = 2 * time.Second
 
-// redact has the agent hide values. Its socket is a Unix one on Windows too.
-func (b *buildkiteJob) redact(forms []string) error {
+// redact has the agent hide what is pending. Its socket is a Unix one on Windows
+// too. The error is the first.
+func (b *buildkiteJob) redact() (first error) {
 	const socketVariable, tokenVariable = "BUILDKITE_AGENT_JOB_API_SOCKET", "BUILDKITE_AGENT_JOB_API_TOKEN"
 	if err := missing(b.w.getenv, socketVariable, tokenVariable); err != nil {
 		return err
@@ -94,12 +107,20 @@ func (b *buildkiteJob) redact(forms []string) error {
 	defer client.CloseIdleConnections()
 	ctx, cancel := context.WithTimeout(context.Background(), redactTimeout)
 	defer cancel()
-	for _, f := range forms {
-		if err := redactOne(ctx, client, token, f); err != nil {
-			return err
+	var failed []string
+	for i, f := range b.pending {
+		err := redactOne(ctx, client, token, f)
+		if err != nil {
+			first = cmp.Or(first, err)
+			failed = append(failed, f)
+		}
+		if errors.Is(err, errUnable) || ctx.Err() != nil {
+			failed = append(failed, b.pending[i+1:]...)
+			break
 		}
 	}
-	return nil
+	b.pending = failed
+	return first
 }
 
 func redactOne(ctx context.Context, client *http.Client, token secret.String, value string) error {
@@ -125,8 +146,11 @@ func redactOne(ctx context.Context, client *http.Client, token secret.String, va
 		return errors.New("malformed HTTP response")
 	}
 	_ = res.Body.Close()
-	if res.StatusCode != http.StatusCreated { // 404 from an agent before 3.66
-		return fmt.Errorf("HTTP %d", res.StatusCode)
+	switch res.StatusCode {
+	case http.StatusCreated:
+		return nil
+	case http.StatusNotFound:
+		return errUnable
 	}
-	return nil
+	return fmt.Errorf("HTTP %d", res.StatusCode)
 }

@@ -1,12 +1,15 @@
 package ci
 
 import (
+	"encoding/json"
 	"io"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -44,6 +47,60 @@ func TestBuildkiteAgentRedacts(t *testing.T) {
 	w.Info("the agent's own " + jobToken)
 	if strings.Contains(log.String(), "needle") {
 		t.Errorf("expected %q to be %q", log, "without the token of the job API")
+	}
+}
+
+// One request that fails is said, and no reason not to hide what comes later:
+// what is minted comes last. An agent that cannot hide is not asked again.
+func TestBuildkiteAgentIsAskedAgain(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name   string
+		status int // of the first response; 0 hangs up
+		want   []string
+	}{
+		{"an error", http.StatusInternalServerError, []string{"first-needle", "second-needle", "first-needle", "third-needle"}},
+		{"no response", 0, []string{"first-needle", "second-needle", "first-needle", "third-needle"}},
+		{"an old agent", http.StatusNotFound, []string{"first-needle"}},
+	} {
+		dir, err := os.MkdirTemp("", "ci") // a socket's path may have 104 bytes
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { os.RemoveAll(dir) })
+		socket := filepath.Join(dir, "s")
+		l, err := net.Listen("unix", socket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { l.Close() })
+		var mu sync.Mutex
+		var asked []string
+		go func() {
+			_ = http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				mu.Lock()
+				defer mu.Unlock()
+				var body struct{ Redact string }
+				_ = json.NewDecoder(r.Body).Decode(&body)
+				asked = append(asked, body.Redact)
+				switch {
+				case len(asked) > 1:
+					w.WriteHeader(http.StatusCreated)
+				case c.status == 0:
+					panic(http.ErrAbortHandler)
+				default:
+					w.WriteHeader(c.status)
+				}
+			}))
+		}()
+		w, log := onBuildkite(socket, jobToken)
+		_ = w.Hide(secret.New("first-needle"), secret.New("second-needle"))
+		_ = w.Hide(secret.New("third-needle"))
+		mu.Lock()
+		if !slices.Equal(asked, c.want) || strings.Count(log.String(), "\n") != 1 {
+			t.Errorf("%s: expected %q, %q to be %q", c.name, asked, log, c.want)
+		}
+		mu.Unlock()
 	}
 }
 
