@@ -3,6 +3,7 @@
 package ci
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -118,15 +119,32 @@ type Places struct{ EnvFile, StateDir string }
 // usualDir is the state directory unless the input says otherwise.
 const usualDir = ".jfrog-token"
 
+var errUnquotable = errors.New("no shell snippet can name this path: use one without line breaks and quotes")
+
+// check reports whether the advice at the end can name the places.
+func (p Places) check() error {
+	if _, err := quote(p.StateDir); err != nil {
+		return fmt.Errorf("check state-dir: %w", errUnquotable)
+	}
+	if _, err := quote(p.EnvFile); err != nil {
+		return fmt.Errorf("check env-file: %w", errUnquotable)
+	}
+	return nil
+}
+
 // flags are what revoke needs to find the files, beside its name; "" if they
 // are where they usually are.
 func (p Places) flags() string {
 	text := ""
+	add := func(flag, path string) {
+		quoted, _ := quote(path) // check refuses what cannot be
+		text += " " + flag + " " + quoted
+	}
 	if p.StateDir != usualDir {
-		text += " --state-dir " + p.StateDir
+		add("--state-dir", p.StateDir)
 	}
 	if p.EnvFile != filepath.Join(p.StateDir, "env") {
-		text += " --env-file " + p.EnvFile
+		add("--env-file", p.EnvFile)
 	}
 	return text
 }

@@ -142,6 +142,9 @@ func (r *runner) Check(summary bool) error {
 	if r.dir == nil {
 		return nil
 	}
+	if err := r.places.check(); err != nil {
+		return err
+	}
 	if err := r.dir.make(); err != nil {
 		return fmt.Errorf("make state-dir: %w", err)
 	}

@@ -98,7 +98,7 @@ func ours(name string) bool {
 	return stateFile.MatchString(name) || strings.HasPrefix(name, "jt-") && strings.HasSuffix(name, ".tmp")
 }
 
-// Save implements lease.CI.
+// Save implements store.
 func (d *stateDir) Save(marker string, state []byte) error {
 	d.marker = marker
 	if err := again(func() error { return d.save(state) }); err != nil {

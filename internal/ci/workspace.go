@@ -121,6 +121,9 @@ func (w *workspace) EnvFile() string {
 func (w *workspace) Check(bool) error { return again(w.check) }
 
 func (w *workspace) check() error {
+	if err := w.places.check(); err != nil {
+		return err
+	}
 	if err := w.make(); err != nil {
 		return fmt.Errorf("make state-dir: %w", err)
 	}
@@ -225,16 +228,15 @@ func (w *workspace) Clear(keepEnv bool) error {
 // Summary implements Platform: there is none.
 func (w *workspace) Summary(string) error { return nil }
 
-// Usage implements Platform. revoke removes the env file in any case. What a shell traces stands in the log, and Jenkins
-// traces every one: https://github.com/jenkinsci/durable-task-plugin
+// Usage implements Platform. revoke removes the env file in any case. What a
+// shell traces stands in the log, and Jenkins traces every one:
+// https://github.com/jenkinsci/durable-task-plugin
 func (w *workspace) Usage(bool) (lines []string, lost bool) {
 	path := w.envFile
 	if !filepath.IsAbs(path) {
 		path = "./" + filepath.ToSlash(path) // without a slash, a shell looks for it in PATH
 	}
-	if q, err := quote(path); err == nil {
-		path = q
-	}
+	path, _ = quote(path) // check refuses what cannot be
 	end := "at the end of the job: jfrog-token revoke" + w.places.flags()
 	if w.settings {
 		end = "at the end of the pipeline: a step of this plugin with command: revoke"

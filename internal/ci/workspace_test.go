@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -359,6 +360,8 @@ func TestCheckOfFiles(t *testing.T) {
 		{"a fresh workspace", nil, func(*testing.T) Places { return Places{".jfrog-token/env", ".jfrog-token"} }, ""},
 		{"somebody's env file", nil, func(t *testing.T) Places { write(t, "env", "theirs\n"); return Places{"env", ".jfrog-token"} }, "check env-file: " + errForeign.Error()},
 		{"an env file in no directory", nil, func(*testing.T) Places { return Places{"absent/env", ".jfrog-token"} }, "check env-file: "},
+		{"an env file that no snippet can name", nil, func(*testing.T) Places { return Places{"it's $HOME", ".jfrog-token"} }, "check env-file: " + errUnquotable.Error()},
+		{"a state directory that no snippet can name", nil, func(*testing.T) Places { return Places{"env", "it's `x`"} }, "check state-dir: " + errUnquotable.Error()},
 		{"a file for the state directory", nil, func(t *testing.T) Places { write(t, "a", ""); return Places{"env", "a"} }, "make state-dir: " + errNotDir.Error()},
 		{"a state directory in none", nil, func(*testing.T) Places { return Places{"env", "absent/a"} }, "make state-dir: "},
 		{"a file of Harness that is a directory", map[string]string{"HARNESS_BUILD_ID": "31", "DRONE_OUTPUT": "."},
@@ -381,6 +384,26 @@ func TestCheckOfFiles(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What a snippet names is quoted for the shell that will read it.
+func TestUsageQuotesPaths(t *testing.T) {
+	t.Parallel()
+	w := filesOf("my state", "it's/env", nil)
+	lines, _ := w.Usage(true)
+	want := []string{
+		`later commands read the token with: set +x; set -a; . "./it's/env"; set +a`,
+		`at the end of the job: jfrog-token revoke --state-dir 'my state' --env-file "it's/env"`,
+	}
+	if !slices.Equal(lines, want) {
+		t.Errorf("expected %q to be %q", lines, want)
+	}
+	step := runnerOf(env(map[string]string{"GITHUB_ACTION": "jfrog"}), io.Discard, Command)
+	step.Use(Places{StateDir: "my state"})
+	lines, _ = step.Usage(true)
+	if want := "jfrog-token revoke --state-dir 'my state'"; !strings.HasSuffix(lines[1], want) {
+		t.Errorf("expected %q to end with %q", lines[1], want)
 	}
 }
 

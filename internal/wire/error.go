@@ -141,7 +141,7 @@ func IsPlain(err error) bool {
 }
 
 // IsUnresolved reports whether a host name does not exist. A resolver that
-// did not response is something else, and is asked again.
+// did not respond is something else, and is asked again.
 func IsUnresolved(err error) bool {
 	var dns *net.DNSError
 	return errors.As(err, &dns) && dns.IsNotFound && !dns.IsTemporary
@@ -180,7 +180,7 @@ func (e *Error) Broken(ctx context.Context, err error) {
 }
 
 // known reports whether the text of an error is written here or by the
-// machine. net/http quotes what it cannot read of an response, uncut, and it may
+// machine. net/http quotes what it cannot read of a response, uncut, and it may
 // hold a token.
 func known(err error) bool {
 	var network net.Error
@@ -192,7 +192,7 @@ func known(err error) bool {
 // maxMessage bounds what is kept of the other side's words, in bytes.
 const maxMessage = 256
 
-// Refusal sets e to an response of another status than success, with what may
+// Refusal sets e to a response of another status than success, with what may
 // be shown of it.
 func (e *Error) Refusal(status int, header http.Header, body []byte, secrets ...secret.String) {
 	e.Status = status
