@@ -231,13 +231,17 @@ func (w *workspace) Summary(string) error { return nil }
 // Usage implements Platform. revoke removes the env file in any case. What a
 // shell traces stands in the log, and Jenkins traces every one:
 // https://github.com/jenkinsci/durable-task-plugin
-func (w *workspace) Usage(bool) (lines []string, lost bool) {
+func (w *workspace) Usage(revoke bool) (lines []string, lost bool) {
 	path := w.envFile
 	if !filepath.IsAbs(path) {
 		path = "./" + filepath.ToSlash(path) // without a slash, a shell looks for it in PATH
 	}
 	path, _ = quote(path) // check refuses what cannot be
-	end := "at the end of the job: jfrog-token revoke" + w.places.flags()
+	end := "at the end of the job"
+	if !revoke {
+		end += ", to remove that file"
+	}
+	end += ": jfrog-token revoke" + w.places.flags()
 	if w.settings {
 		end = "at the end of the pipeline: a step of this plugin with command: revoke"
 		if w.places.flags() != "" {

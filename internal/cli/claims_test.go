@@ -31,7 +31,7 @@ func TestMappingToPaste(t *testing.T) {
 	} {
 		environ := []string{c.ci}
 		r := &run{inputs: config.NewSource(environ, nil)}
-		r.ci = ci.Detect(r.inputs.Getenv, environ, nil, nil, false)
+		r.ci = ci.Detect(r.inputs.Getenv, nil, nil, ci.Command)
 		if got := (&job{run: r}).mapping(c.claims); got != c.want {
 			t.Errorf("%s: expected %q to be %q", c.name, got, c.want)
 		}

@@ -46,9 +46,9 @@ func (r *run) revoke(ctx context.Context) error {
 func (r *run) withoutID() error {
 	problems := []string{"token-id is not set: the post step of mint revokes what mint made, and " +
 		"command: revoke the tokens that token-id names"}
-	var misspelt *config.Error
-	if errors.As(r.inputs.Misspelt(), &misspelt) {
-		problems = append(problems, misspelt.Problems...)
+	var wrong *config.Error
+	if errors.As(r.inputs.Wrong(), &wrong) {
+		problems = append(problems, wrong.Problems...)
 	}
 	return &config.Error{Problems: problems}
 }
