@@ -38,6 +38,8 @@ type Platform interface {
 	// Result writes one line of what a command was asked for: to standard
 	// output, which has nothing else but in an action.
 	Result(string)
+	// Notice writes what is worth a look, and is no fault of the job's.
+	Notice(...string)
 	// Warning and Error write what happened, and what to do.
 	Warning(...string)
 	Error(...string)

@@ -98,6 +98,9 @@ func (r *runner) Hide(secrets ...secret.String) error {
 	return r.out.err
 }
 
+// Notice writes an annotation.
+func (r *runner) Notice(lines ...string) { r.annotate(r.action.Noticef, lines) }
+
 // Warning writes an annotation.
 func (r *runner) Warning(lines ...string) { r.annotate(r.action.Warningf, lines) }
 

@@ -94,6 +94,9 @@ func (w *workspace) Hide(secrets ...secret.String) error {
 	return errors.Join(w.channel.hide(forms), w.out.err)
 }
 
+// Notice implements Platform.
+func (w *workspace) Notice(lines ...string) { fmt.Fprintln(w.out, "notice: "+w.lines(lines)) }
+
 // Warning implements Platform.
 func (w *workspace) Warning(lines ...string) { fmt.Fprintln(w.out, "warning: "+w.lines(lines)) }
 

@@ -39,7 +39,7 @@ func (r *run) start(ctx context.Context, command string) (*job, context.CancelFu
 		return nil, nil, err
 	}
 	b, stop := wire.NewBudget(ctx, cfg.Timeout)
-	j := &job{run: r, cfg: cfg, time: b, second: command == "mint" && cfg.Narrows()}
+	j := &job{run: r, cfg: cfg, time: b, second: command == "mint" && cfg.CreatesSecond()}
 	j.means = j.second || command != "mint"
 	j.wire, j.jfrog = r.platform(cfg.URL, cfg.Roots, cfg.MaxAttempts)
 	if command == "mint" || cfg.OIDC() {
@@ -142,7 +142,7 @@ func (j *job) exchange() (jfrog.Token, error) {
 	return j.lease.Exchange(j.ids, jfrog.ExchangeRequest{
 		ProviderName: j.cfg.ProviderName, IdentityMappingName: j.cfg.IdentityMappingName,
 		ProjectKey: j.cfg.ProjectKey, ApplicationKey: j.cfg.ApplicationKey, Audience: j.cfg.OIDCAudience,
-		IncludeReferenceToken: j.cfg.IncludeReferenceToken && !j.second,
+		IncludeReferenceToken: j.cfg.IncludeReferenceToken && (!j.second || !j.cfg.NeedsSecond()),
 		JobID:                 run.JobID, RunID: run.RunID, Repo: run.Repo, Revision: run.Revision, Branch: run.Branch,
 	})
 }
@@ -171,16 +171,26 @@ func (j *job) create(bearer secret.String, exchanged jfrog.Token) (jfrog.Token, 
 	j.asked = jfrog.CreateRequest{
 		Username: j.cfg.Username, Scope: j.cfg.Scope, ExpiresIn: int64(lifetime / time.Second),
 		Refreshable: j.cfg.Refreshable,
-		Description: j.description(), Audience: j.cfg.Audience, ProjectKey: j.cfg.ProjectKey,
+		Description: j.description(), Audience: j.cfg.Audience,
 		IncludeReferenceToken: j.cfg.IncludeReferenceToken, ForceRevocable: j.cfg.Revocable(),
 	}
 	if j.asked.Scope == "" {
 		j.asked.Scope = exchanged.Scope
 	}
+	if !j.cfg.OIDC() || j.cfg.Scope != "" { // otherwise it belongs to the exchange
+		j.asked.ProjectKey = j.cfg.ProjectKey
+	}
 	if j.asked.Audience == "" && exchanged.Audience != "*@*" { // which is JFrog's default
 		j.asked.Audience = exchanged.Audience
 	}
-	return j.lease.Create(bearer, j.asked)
+	t, err := j.lease.Create(bearer, j.asked)
+	if jfrog.KindOf(err) == jfrog.NoUser && j.asked.Username == "" && exchanged.Principal != "" {
+		// As JFrog's own CLI does in its tests:
+		// https://github.com/jfrog/jfrog-cli/blob/master/access_test.go
+		j.asked.Username = exchanged.Principal
+		t, err = j.lease.Create(bearer, j.asked)
+	}
+	return t, err
 }
 
 // description is what JFrog shows of the token, with the marker of this mint at

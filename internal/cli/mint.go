@@ -43,7 +43,13 @@ func (j *job) token() (jfrog.Token, error) {
 	if err != nil || !j.second {
 		return exchanged, err
 	}
-	return j.create(exchanged.Access, exchanged)
+	created, err := j.create(exchanged.Access, exchanged)
+	if jfrog.Refused(err) && !j.cfg.NeedsSecond() {
+		j.second, j.means = false, false
+		j.sayOnlyExchanged(exchanged, err)
+		return exchanged, nil
+	}
+	return created, err
 }
 
 // handOn sets the outputs and writes the job summary.

@@ -93,6 +93,16 @@ func (j *job) sayLonger(asked, mapping time.Duration) {
 		"one that it is created with", j.ci.Variable("expires-in"), span(asked), span(mapping)))
 }
 
+// sayOnlyExchanged says why the job's token cannot be revoked, and how to have
+// this line no more.
+func (j *job) sayOnlyExchanged(exchanged jfrog.Token, err error) {
+	v := j.ci.Variable
+	j.ci.Notice("JFrog refused a second token that could be revoked: "+cause(err),
+		"The exchanged one is handed on. It expires in "+span(exchanged.Lifetime)+", and can be revoked only if its identity "+
+			"mapping is self_revocable. To have this line no more, let the mapping's user create tokens, or set "+
+			v("force-revocable")+" to false.")
+}
+
 // whyNot is the reason that goes with every "not revocable".
 const whyNot = "JFrog revokes a token that lives for less than 6 hours only if that was requested, by " +
 	"force-revocable or by self_revocable in the identity mapping"
@@ -135,12 +145,16 @@ func (r *run) sayRevoked(e lease.Event, s lease.State) {
 		return
 	}
 	line := "token " + orNone(e.ID) + ": " + outcome(e)
-	if e.Role == lease.Orphan {
+	means := e.Role == lease.Exchanged && !e.HandedOn // to the token that the job got
+	switch {
+	case e.Role == lease.Orphan:
 		line = orphan(e) + outcome(e)
+	case means:
+		line = "exchanged " + line
 	}
 	lines := []string{line}
 	switch {
-	case e.Outcome == jfrog.CannotRevoke && e.Role != lease.Orphan:
+	case e.Outcome == jfrog.CannotRevoke && e.Role != lease.Orphan && !means:
 		lines[0] += ": " + whyNot
 		r.ci.Info(lines[0])
 	case e.Outcome == jfrog.FailedRevoke && s.RevokeFailure == "fail":

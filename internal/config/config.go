@@ -64,18 +64,17 @@ type Config struct {
 func (c *Config) OIDC() bool { return c.ProviderName != "" }
 
 // Revocable reports whether JFrog is asked to keep the token revocable.
-func (c *Config) Revocable() bool {
-	if c.ForceRevocable != nil {
-		return *c.ForceRevocable
-	}
-	return !c.OIDC()
-}
+func (c *Config) Revocable() bool { return c.ForceRevocable == nil || *c.ForceRevocable }
 
-// Narrows reports whether the exchanged token is used to create another one:
-// an exchange itself takes none of these parameters.
-func (c *Config) Narrows() bool {
+// CreatesSecond reports whether the exchanged token is used to create another
+// one, which can be revoked.
+func (c *Config) CreatesSecond() bool { return c.OIDC() && (c.Revocable() || c.NeedsSecond()) }
+
+// NeedsSecond reports whether only a second token is what the inputs ask for: an
+// exchange itself takes none of these parameters.
+func (c *Config) NeedsSecond() bool {
 	return c.OIDC() && (c.Scope != "" || c.ExpiresIn != 0 || c.Username != "" || c.Audience != "" ||
-		c.Description != "" || c.Refreshable || c.Revocable())
+		c.Description != "" || c.Refreshable || c.ForceRevocable != nil && *c.ForceRevocable)
 }
 
 // Error is every problem with the inputs, each with the name under which the

@@ -95,19 +95,18 @@ func mustLoad(t *testing.T, e env) *Config {
 func TestDefaults(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		name  string
-		env   env
-		oidc  bool
-		force bool // facts: a token under 6 hours is revocable only where that was asked for
-	}{{"OIDC", oidc, true, false}, {"stored", stored, false, true}} {
+		name string
+		env  env
+		oidc bool
+	}{{"OIDC", oidc, true}, {"stored", stored, false}} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			got := mustLoad(t, c.env)
-			if got.OIDC() != c.oidc || got.Revocable() != c.force {
-				t.Errorf("expected %t, %t to be %t, %t", got.OIDC(), got.Revocable(), c.oidc, c.force)
+			if got.OIDC() != c.oidc || !got.Revocable() || got.CreatesSecond() != c.oidc {
+				t.Errorf("expected %t, %t, %t to be %t, %t, %t", got.OIDC(), got.Revocable(), got.CreatesSecond(), c.oidc, true, c.oidc)
 			}
-			if got.Narrows() {
-				t.Errorf("expected %t to be %t", got.Narrows(), false)
+			if got.NeedsSecond() {
+				t.Errorf("expected %t to be %t", got.NeedsSecond(), false)
 			}
 			if got.ExpiresIn != 0 || got.Timeout != 2*time.Minute || got.MaxAttempts != 10 {
 				t.Errorf("expected %s, %s, %d to be %s, %s, %d", got.ExpiresIn, got.Timeout, got.MaxAttempts, time.Duration(0), 2*time.Minute, 10)
@@ -476,7 +475,7 @@ func TestWarnings(t *testing.T) {
 
 // An exchange takes none of these wishes: each makes mint create a narrower
 // token. What an exchange does take, does not.
-func TestNarrows(t *testing.T) {
+func TestNeedsSecond(t *testing.T) {
 	t.Parallel()
 	narrowing := env{
 		"scope": "applied-permissions/user", "groups": "readers", "expires-in": "5m", "username": "ci", "audience": "*@*", "description": "x",
@@ -489,19 +488,19 @@ func TestNarrows(t *testing.T) {
 		"description-prefix": "x", "older-than": "6h", "dry-run": "true", "token-id": "x", "env-file": "x", "state-dir": "x",
 	}
 	for name, v := range narrowing {
-		if got := mustLoad(t, oidc.with(env{name: v})).Narrows(); !got {
+		if got := mustLoad(t, oidc.with(env{name: v})).NeedsSecond(); !got {
 			t.Errorf("%s %s: expected %t to be %t", name, v, got, true)
 		}
-		if got := mustLoad(t, stored.with(env{name: v})).Narrows(); got {
+		if got := mustLoad(t, stored.with(env{name: v})).NeedsSecond(); got {
 			t.Errorf("%s %s in stored mode: expected %t to be %t", name, v, got, false)
 		}
 	}
 	for name, v := range others {
-		if got := mustLoad(t, oidc.with(env{name: v})).Narrows(); got {
+		if got := mustLoad(t, oidc.with(env{name: v})).NeedsSecond(); got {
 			t.Errorf("%s %s: expected %t to be %t", name, v, got, false)
 		}
 	}
-	if got := mustLoad(t, oidc.with(others)).Narrows(); got {
+	if got := mustLoad(t, oidc.with(others)).NeedsSecond(); got {
 		t.Errorf("all others: expected %t to be %t", got, false)
 	}
 }

@@ -92,8 +92,9 @@ var Inputs = slices.Concat(
 		Input{Name: "include-reference-token", kind: boolean, Default: "false",
 			Help: "Request a reference token as well: short, for tools that limit the length of a password."},
 		Input{Name: "force-revocable", kind: boolean,
-			Help: "Ask JFrog to keep the token revocable although it expires in under 6 hours. " +
-				"Default: true in stored mode, false in OIDC mode."},
+			Help: "Ask JFrog to keep the token revocable although it expires in under 6 hours. In OIDC mode this " +
+				"takes a second token; false makes one request, for a token that may not be revocable. " +
+				"Default: true, without failing if JFrog refuses the second token."},
 	),
 	group("When the job ends", "mint",
 		Input{Name: "revoke", kind: boolean, Default: "true",

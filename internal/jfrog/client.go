@@ -82,6 +82,9 @@ type Token struct {
 	Refresh   secret.String
 	ID        string
 	Username  string // "" if JFrog returned none
+	// Principal is the name by which JFrog knows the user of a token whose identity
+	// mapping names none, <issuer>/users/<subject>; "" for other users.
+	Principal string
 	Scope     string
 	Audience  string        // JFrog's services, separated by blanks; "" if the token does not say
 	Expiry    time.Time     // by JFrog's clock; zero: never
@@ -180,6 +183,9 @@ func issued(fields map[string]json.RawMessage, now time.Time) Token {
 		t.ID = cmp.Or(claims.String("jti"), number.String())
 	}
 	t.Username = cmp.Or(t.Username, usernameOf(claims.String("sub")))
+	if iss, sub := claims.String("iss"), claims.String("sub"); iss != "" && sub != "" && !strings.Contains(sub, "/users/") {
+		t.Principal = iss + "/users/" + sub
+	}
 	t.Scope = cmp.Or(t.Scope, claims.String("scp"))
 	t.Audience = strings.Join(claims.Strings("aud"), " ")
 	if exp, iat := claims.Time("exp"), claims.Time("iat"); !exp.IsZero() {

@@ -149,18 +149,27 @@ func classify(op Op, e *wire.Error) Kind {
 	return Other
 }
 
+// Refused reports whether JFrog itself refused a request: it made no token, and
+// would not make one if asked again.
+func Refused(err error) bool {
+	var e *wire.Error
+	return errors.As(err, &e) && isRefusal(e)
+}
+
+// isRefusal reports whether e is JFrog's own: a status of those with its JSON.
+func isRefusal(e *wire.Error) bool {
+	switch e.Status {
+	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound:
+		return e.JSON && e.Err == nil
+	}
+	return false
+}
+
 // unknown reports whether a token may exist although the request for it
 // failed. Only JFrog's own refusal says that there is none: a 500 came after
 // the row was saved (https://github.com/keboola/cli/issues/601), and what a
 // gateway says is nothing about what is behind it.
 func unknown(err error) bool {
 	var e *wire.Error
-	if !errors.As(err, &e) || !e.Sent {
-		return false
-	}
-	switch e.Status {
-	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound:
-		return !e.JSON || e.Err != nil
-	}
-	return true
+	return errors.As(err, &e) && e.Sent && !isRefusal(e)
 }
