@@ -145,7 +145,8 @@ func (r *run) sayRevoked(e lease.Event, s lease.State) {
 		return
 	}
 	line := "token " + orNone(e.ID) + ": " + outcome(e)
-	means := e.Role == lease.Exchanged && !e.HandedOn // to the token that the job got
+	// A means to the token that the job got, if it got another one.
+	means := e.Role == lease.Exchanged && slices.ContainsFunc(s.Tokens, func(h lease.Held) bool { return !h.Exchanged })
 	switch {
 	case e.Role == lease.Orphan:
 		line = orphan(e) + outcome(e)

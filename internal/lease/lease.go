@@ -107,6 +107,9 @@ func (l *Lease) Create(bearer secret.String, r jfrog.CreateRequest) (jfrog.Token
 		l.state.Pending = ""
 	}
 	if err != nil {
+		if lost == 0 && len(l.state.Tokens) > 0 { // the exchanged one may be handed on: nothing is to be looked up
+			err = errors.Join(err, l.save())
+		}
 		return jfrog.Token{}, err
 	}
 	if err := l.hold(t); err != nil || lost == 0 {
