@@ -37,6 +37,8 @@ var requests = []request{
 	{name: "exchange, to create", on: "exchange", job: "narrow", fatal: true, mints: true,
 		only: []string{"close, after the work", "hang, after the work, for ever", "a page with 403, after the work", late.name + ", for ever"}},
 	{name: "create", on: "create", job: "stored", fatal: true, mints: true},
+	{name: "create the second, if JFrog likes", on: "create", job: "oidc", fatal: true, mints: true,
+		only: []string{"close, after the work", "hang, after the work, for ever", "a page with 403, after the work", late.name + ", for ever"}},
 	{name: "create the narrower", on: "create", job: "narrow", fatal: true, mints: true, again: true},
 }
 
