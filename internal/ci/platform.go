@@ -50,10 +50,13 @@ type Platform interface {
 	EnvFile() string
 	// Check reports whether what mint writes can be written. It runs before
 	// anything is minted: a token that cannot be handed on must not exist.
-	Check(summary bool) error
+	Check(summary, export bool) error
 	store
 	// Outputs hands values to the next steps, all or none.
 	Outputs([]Output) error
+	// Export sets the variables of the env file for every later step, if the CI
+	// has outputs instead of that file.
+	Export([]Output) error
 	// Usage says, once Outputs has handed values on, how a later step gets them,
 	// and what is left to do at the end of the job if the token is to be revoked.
 	// lost says that no step can get them.

@@ -47,12 +47,12 @@ type runner struct {
 	store
 	dir    *stateDir // of a run: step, which has no post step; nil for an action
 	action *githubactions.Action
-	before int64  // size of the output file; below zero: nothing was added
-	places Places // of a run: step
+	before map[string]int64 // sizes of the files that something was added to
+	places Places           // of a run: step
 }
 
 func newRunner(v variant, stdout, stderr io.Writer, start Start) *runner {
-	r := &runner{variant: v, before: -1}
+	r := &runner{variant: v, before: map[string]int64{}}
 	if start != Command {
 		l := &log{to: stdout}
 		r.voice = voice{out: l, results: l}
@@ -121,8 +121,11 @@ func (r *runner) annotate(write func(string, ...any), lines []string) {
 }
 
 // Check implements Platform.
-func (r *runner) Check(summary bool) error {
+func (r *runner) Check(summary, export bool) error {
 	names := []string{"GITHUB_OUTPUT"}
+	if export {
+		names = append(names, "GITHUB_ENV")
+	}
 	if r.dir == nil {
 		names = append(names, "GITHUB_STATE")
 	}
@@ -221,26 +224,52 @@ func (r *runner) Outputs(outputs []Output) error {
 	for _, o := range outputs {
 		pairs = append(pairs, [2]string{o.Name, o.Value})
 	}
-	path := r.getenv("GITHUB_OUTPUT")
+	if err := r.handOn("GITHUB_OUTPUT", pairs); err != nil {
+		return fmt.Errorf("set outputs: %w", err)
+	}
+	return nil
+}
+
+// Export implements Platform.
+func (r *runner) Export(outputs []Output) error {
+	var pairs [][2]string
+	for _, v := range variables {
+		for _, o := range outputs {
+			for _, name := range v.names {
+				if o.Name == v.output {
+					pairs = append(pairs, [2]string{name, o.Value})
+				}
+			}
+		}
+	}
+	if err := r.handOn("GITHUB_ENV", pairs); err != nil {
+		return fmt.Errorf("export variables: %w", err)
+	}
+	return nil
+}
+
+// handOn adds pairs to one of the files that the runner reads when the step has
+// ended, also if it failed.
+func (r *runner) handOn(file string, pairs [][2]string) error {
+	path := r.getenv(file)
 	info, err := os.Stat(path)
 	if err == nil {
 		err = appendPairs(path, pairs)
 	}
 	if err != nil {
-		return fmt.Errorf("set outputs: %w", plain(err))
+		return plain(err)
 	}
-	r.before = info.Size()
+	r.before[file] = info.Size()
 	return nil
 }
 
 // Retract implements Platform. The runner reads the file when the step has
 // ended, also when it failed.
 func (r *runner) Retract() error {
-	if r.before < 0 {
-		return nil
-	}
-	if err := os.Truncate(r.getenv("GITHUB_OUTPUT"), r.before); err != nil {
-		return fmt.Errorf("take back outputs: %w", plain(err))
+	for file, size := range r.before {
+		if err := os.Truncate(r.getenv(file), size); err != nil {
+			return fmt.Errorf("take back outputs: %w", plain(err))
+		}
 	}
 	return nil
 }

@@ -121,7 +121,10 @@ func (w *workspace) EnvFile() string {
 }
 
 // Check implements Platform.
-func (w *workspace) Check(bool) error { return again(w.check) }
+func (w *workspace) Check(bool, bool) error { return again(w.check) }
+
+// Export implements Platform: the env file is there.
+func (w *workspace) Export([]Output) error { return nil }
 
 func (w *workspace) check() error {
 	if err := w.places.check(); err != nil {

@@ -60,7 +60,7 @@ func (r *run) start(ctx context.Context, command string) (*job, context.CancelFu
 }
 
 func (j *job) open() error {
-	if err := j.ci.Check(j.cfg.Summary); err != nil {
+	if err := j.ci.Check(j.cfg.Summary, j.cfg.ExportEnv); err != nil {
 		return err
 	}
 	j.dropExpired()

@@ -54,8 +54,14 @@ func (j *job) token() (jfrog.Token, error) {
 
 // handOn sets the outputs and writes the job summary.
 func (j *job) handOn(t jfrog.Token) error {
-	if err := j.ci.Outputs(j.outputs(t)); err != nil {
+	outputs := j.outputs(t)
+	if err := j.ci.Outputs(outputs); err != nil {
 		return err
+	}
+	if j.cfg.ExportEnv {
+		if err := j.ci.Export(outputs); err != nil {
+			return err
+		}
 	}
 	if !j.cfg.Summary {
 		return nil

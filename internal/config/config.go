@@ -42,9 +42,10 @@ type Config struct {
 	RevokeFailure string   `env:"REVOKE_FAILURE"` // "warn" or "fail"
 	TokenIDs      []string `env:"TOKEN_ID"`
 
-	Summary  bool   `env:"SUMMARY"`
-	EnvFile  string `env:"ENV_FILE"`
-	StateDir string `env:"STATE_DIR"`
+	Summary   bool   `env:"SUMMARY"`
+	ExportEnv bool   `env:"EXPORT_ENV"`
+	EnvFile   string `env:"ENV_FILE"`
+	StateDir  string `env:"STATE_DIR"`
 
 	Timeout     time.Duration `env:"TIMEOUT"`
 	MaxAttempts int           `env:"MAX_ATTEMPTS"`

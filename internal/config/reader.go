@@ -63,6 +63,9 @@ func (r *reader) check(command string) {
 		c.Warnings = append(c.Warnings, variable+" is not read here; set "+r.Variable(named(variable)))
 	}
 	r.credential()
+	if c.ExportEnv {
+		r.warn("export-env", "is on: every later step of the job holds the token, whatever it runs")
+	}
 	c.Scope = r.scope(c.Scope, c.Groups)
 	if c.ExpiresIn%time.Second != 0 {
 		r.problem("expires-in", "must be whole seconds")

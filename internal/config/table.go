@@ -107,6 +107,8 @@ var Inputs = slices.Concat(
 	group("Where results go", "mint revoke",
 		Input{Name: "summary", kind: boolean, Default: "true", Commands: "mint",
 			Help: "GitHub: write the job summary."},
+		Input{Name: "export-env", kind: boolean, Default: "false", Commands: "mint",
+			Help: "GitHub: also export JF_URL, JF_ACCESS_TOKEN and the like to the job. Every later step then holds the token."},
 		Input{Name: "env-file", FilesOnly: true,
 			Help: "File for the variables that the next steps read. Default: env in state-dir."},
 		Input{Name: "state-dir", FilesOnly: true, Default: ".jfrog-token",

@@ -89,6 +89,9 @@ func leak(res *runnertest.Result, secrets []jfrogtest.Secret, hidden *regexp.Reg
 	}
 	printed.WriteString(res.Summary)
 	for k, v := range res.Env {
+		if exportable[k] {
+			continue // by export-env
+		}
 		printed.WriteString(k + "=" + v + "\n")
 	}
 	for _, text := range []string{printed.String(), squeezed(printed.String()), res.Log, squeezed(res.Log)} {
@@ -151,4 +154,9 @@ func TestLeak(t *testing.T) {
 	if leak(&runnertest.Result{Summary: token}, secrets, githubHidden) == nil || leak(&runnertest.Result{Env: map[string]string{"A": token}}, secrets, githubHidden) == nil {
 		t.Error("the summary or an exported variable is not looked at")
 	}
+}
+
+// exportable are the variables that export-env is for.
+var exportable = map[string]bool{
+	"JF_ACCESS_TOKEN": true, "JFROG_ACCESS_TOKEN": true, "JF_REFERENCE_TOKEN": true, "JF_REFRESH_TOKEN": true,
 }

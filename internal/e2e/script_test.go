@@ -275,6 +275,7 @@ func (s *scenario) finish(ts *testscript.TestScript, neg bool, res *runnertest.R
 	s.write(ts, "results", res.Stdout)
 	s.write(ts, "summary", res.Summary)
 	s.write(ts, "outputs", renderOutputs(s.Step.Outputs))
+	s.write(ts, "exported", renderOutputs(res.Env))
 	s.write(ts, "requests", renderRequests(s.Site))
 	if neg == (res.Code == 0) {
 		ts.Fatalf("exit code %d\n%s", res.Code, res.Log)
