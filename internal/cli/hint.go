@@ -148,6 +148,15 @@ func (j *job) hintRefusal(r *jfrog.Error) hint {
 		return say("a-platform-without-the-endpoint", "The platform cannot list tokens. That needs JFrog Artifactory "+
 			"7.21.1 or later, and %s must be the platform's own.", v("url"))
 	}
+	if r.Op == jfrog.OpPair {
+		switch r.Kind {
+		case jfrog.Forbidden:
+			return say("a-pairing-token-that-is-not-allowed", "Only an administrator's credential can create a pairing token.")
+		case jfrog.NoEndpoint:
+			return say("an-unknown-use-case-for-pairing", "The service does not know that use case. Compare %s with JFrog's "+
+				"documentation; pairing tokens need JFrog 7.29.7 or later.", v("pairing"))
+		}
+	}
 	switch r.Kind {
 	case jfrog.WrongAudience:
 		return say("the-audience-of-the-id-token-is-refused", "The ID token's audience is %s. Set %s to the "+

@@ -37,11 +37,17 @@ func (r *run) mint(ctx context.Context) error {
 // the exchanged one itself.
 func (j *job) token() (jfrog.Token, error) {
 	if !j.cfg.OIDC() {
+		if j.cfg.Pairing != "" {
+			return j.lease.Pair(j.cfg.AccessToken, j.cfg.Pairing)
+		}
 		return j.create(j.cfg.AccessToken, jfrog.Token{})
 	}
 	exchanged, err := j.exchange()
 	if err != nil || !j.second {
 		return exchanged, err
+	}
+	if j.cfg.Pairing != "" {
+		return j.lease.Pair(exchanged.Access, j.cfg.Pairing)
 	}
 	created, err := j.create(exchanged.Access, exchanged)
 	if jfrog.Refused(err) && !j.cfg.NeedsSecond() {

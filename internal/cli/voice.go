@@ -183,6 +183,11 @@ func (r *run) sayUnknown(e lease.Event) {
 			"nobody received; each expires %s", plural(e.Lost, "exchange", "exchanges"), lifetime))
 		return
 	}
+	if e.Role == lease.Pairing {
+		r.ci.Warning(fmt.Sprintf("the outcome of %s is unknown: JFrog may have issued as many pairing tokens that nobody "+
+			"received; each can be used once, and expires within 5 minutes", plural(e.Lost, "request", "requests")))
+		return
+	}
 	lines := []string{
 		"the outcome of a request is unknown, and JFrog may have made a token that nobody holds: " + e.Err.Error(),
 		fmt.Sprintf("If it exists, it has %q in its description, and expires by %s.", e.Marker,

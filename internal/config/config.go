@@ -37,6 +37,7 @@ type Config struct {
 	Refreshable           bool          `env:"REFRESHABLE"`
 	IncludeReferenceToken bool          `env:"INCLUDE_REFERENCE_TOKEN"`
 	ForceRevocable        *bool         `env:"FORCE_REVOCABLE, noinit"` // nil: not set
+	Pairing               string        `env:"PAIRING"`                 // a use case; "" for an access token
 
 	Revoke        bool     `env:"REVOKE"`
 	RevokeFailure string   `env:"REVOKE_FAILURE"` // "warn" or "fail"
@@ -74,7 +75,7 @@ func (c *Config) CreatesSecond() bool { return c.OIDC() && (c.Revocable() || c.N
 // NeedsSecond reports whether only a second token is what the inputs ask for: an
 // exchange itself takes none of these parameters.
 func (c *Config) NeedsSecond() bool {
-	return c.OIDC() && (c.Scope != "" || c.ExpiresIn != 0 || c.Username != "" || c.Audience != "" ||
+	return c.OIDC() && (c.Pairing != "" || c.Scope != "" || c.ExpiresIn != 0 || c.Username != "" || c.Audience != "" ||
 		c.Description != "" || c.Refreshable || c.ForceRevocable != nil && *c.ForceRevocable)
 }
 

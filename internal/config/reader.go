@@ -76,6 +76,7 @@ func (r *reader) check(command string) {
 	if c.ProjectKey != "" && !projectKey.MatchString(c.ProjectKey) {
 		r.problem("project-key", "must be 2 to 32 of a-z, 0-9 and -, the first a letter")
 	}
+	r.pairing()
 	c.CACert, c.Roots = r.roots(c.CACert)
 	for _, id := range c.TokenIDs {
 		if wrong := CheckTokenID(id); wrong != "" {
@@ -95,6 +96,26 @@ func (r *reader) check(command string) {
 		}
 		if !r.IsSet("older-than") {
 			r.problem("older-than", "is not set: without it sweep would revoke the tokens of jobs that are running")
+		}
+	}
+}
+
+var useCase = regexp.MustCompile(`^(mission-control|[a-z][a-z0-9-]*(/[0-9A-Za-z*][0-9A-Za-z_.*-]*)+)$`)
+
+// pairing checks the use case, and that nothing is set that only an access token
+// has.
+func (r *reader) pairing() {
+	if r.c.Pairing == "" {
+		return
+	}
+	if !useCase.MatchString(r.c.Pairing) || strings.Contains(r.c.Pairing, "..") {
+		r.problem("pairing", "must be mission-control or <service>/<use case>, such as artifactory/federated-repo/*")
+	}
+	for _, name := range []string{
+		"scope", "groups", "expires-in", "username", "audience", "description", "refreshable", "include-reference-token",
+	} {
+		if v, _, ok := r.find(input(name)); ok && !strings.EqualFold(v, "false") {
+			r.problem(name, "has no place beside "+r.Name("pairing"))
 		}
 	}
 }

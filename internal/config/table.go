@@ -96,6 +96,11 @@ var Inputs = slices.Concat(
 				"takes a second token; false makes one request, for a token that may not be revocable. " +
 				"Default: true, without failing if JFrog refuses the second token."},
 	),
+	group("A pairing token", "mint",
+		Input{Name: "pairing",
+			Help: "Create a pairing token instead, for this use case: mission-control, or <service>/<use case>, such as " +
+				"artifactory/federated-repo/*. It expires in 5 minutes, and the first pairing spends it."},
+	),
 	group("When the job ends", "mint",
 		Input{Name: "revoke", kind: boolean, Default: "true",
 			Help: "Revoke the token when the job ends."},

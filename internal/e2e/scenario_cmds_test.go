@@ -118,6 +118,16 @@ func cmdRefreshed(ts *testscript.TestScript, _ bool, _ []string) {
 	}
 }
 
+// cmdPaired has a service spend the pairing token that was handed on: "paired 200".
+func cmdPaired(ts *testscript.TestScript, _ bool, args []string) {
+	s := of(ts)
+	status, err := s.Send(http.MethodPost, "/access/api/v1/service_trust/exchange", "Bearer "+s.Step.Outputs["token"])
+	ts.Check(err)
+	if got := strconv.Itoa(status); got != args[0] {
+		ts.Fatalf("expected status %s to be %s", got, args[0])
+	}
+}
+
 // cmdIssued waits until the platform has issued so many tokens, in all.
 func cmdIssued(ts *testscript.TestScript, _ bool, args []string) {
 	s := of(ts)

@@ -65,7 +65,7 @@ func TestScenariosCompareRequests(t *testing.T) {
 }
 
 var commands = map[string]func(*testscript.TestScript, bool, []string){
-	"main": cmdMain, "post": cmdPost, "step": cmdStep, "code": cmdCode, "job": cmdJob, "use": cmdUse, "alive": cmdAlive,
+	"paired": cmdPaired, "main": cmdMain, "post": cmdPost, "step": cmdStep, "code": cmdCode, "job": cmdJob, "use": cmdUse, "alive": cmdAlive,
 	"faults": cmdFaults, "age": cmdAge, "revoked-by-admin": cmdRevokedByAdmin, "sent": cmdSent, "masked": cmdMasked,
 	"same-outputs-as-action": cmdSameOutputs, "proxied": cmdProxied, "platform": cmdPlatform, "services": cmdServices,
 	"run": cmdRun, "call": cmdCall, "source": cmdSource, "mode": cmdMode, "dotenv": cmdDotenv, "nothing-left": cmdNothingLeft,

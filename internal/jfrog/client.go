@@ -128,7 +128,10 @@ func ReachesAccess(audience string) bool {
 // is one variable of the post step, of which Windows takes 32 KiB.
 const maxToken = 8 << 10
 
-var errNoAccessToken = errors.New("response has no usable access_token")
+var (
+	errNoAccessToken  = errors.New("response has no usable access_token")
+	errNoPairingToken = errors.New("response has no usable pairing_token")
+)
 
 // issue posts a request for a token. The error is a *wire.Error.
 func (c *Client) issue(ctx context.Context, path string, bearer secret.String, body any, secrets ...secret.String) (Token, error) {

@@ -16,6 +16,7 @@ const (
 	OpCreate   Op = "create token"
 	OpRevoke   Op = "revoke token"
 	OpList     Op = "list tokens"
+	OpPair     Op = "create pairing token"
 )
 
 // Kind is what JFrog's refusal means. It is found here alone: the outcome of a

@@ -47,7 +47,7 @@ type faultState struct {
 
 var (
 	faultOps = []string{"any", "idtoken", "keys", "exchange", "create", "refresh", "revoke", "list", "me", "get", "ping",
-		"version", "repositories", "other"}
+		"version", "repositories", "pair", "other"}
 	faultKinds = []string{"", "status", "close", "reset", "hang", "slow", "endless", "truncate", "garbage", "html",
 		"redirect", "delay", "late", "body", "edit", "overrun", "bigheader", "gzip", "huge"}
 	// These change the real answer, so the work is done whether After is set or not.

@@ -146,6 +146,9 @@ func (p *Platform) issue(t *token) {
 	if t.forced || t.selfRevocable && p.cfg.SelfRevocableExt {
 		claims["ext"] = `{"revocable":"true"}` // a string, not an object
 	}
+	if isPairing(t) {
+		claims["ext"] = fmt.Sprintf(`{"revocable":"true","base_url":%q,"exchange_url":%q}`, p.url, p.url+spendPath)
+	}
 	jwtToken := jwt.NewWithClaims(jwt.SigningMethodRS256, claims)
 	jwtToken.Header = map[string]any{"ver": "2", "typ": "JWT", "alg": "RS256", "kid": keyID(&platformKey().PublicKey)}
 	access, err := jwtToken.SignedString(platformKey())

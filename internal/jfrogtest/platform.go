@@ -79,6 +79,8 @@ func platformOp(c *call) string {
 		return "repositories"
 	case path == "oidc/token":
 		return "exchange"
+	case strings.Contains(c.URL.Path, pairingPath):
+		return "pair"
 	case path == "tokens" && c.Method == http.MethodPost:
 		if req, err := parseCreate(c); err == nil && req.GrantType == "refresh_token" {
 			return "refresh"
@@ -97,7 +99,12 @@ func platformOp(c *call) string {
 }
 
 func (p *Platform) handle(c *call) answer {
-	if strings.HasPrefix(c.URL.Path, "/artifactory/") {
+	switch {
+	case strings.Contains(c.URL.Path, pairingPath):
+		return p.pair(c)
+	case c.URL.Path == spendPath:
+		return p.spend(c)
+	case strings.HasPrefix(c.URL.Path, "/artifactory/"):
 		return p.artifactory(c)
 	}
 	path, access := strings.CutPrefix(c.URL.EscapedPath(), api)

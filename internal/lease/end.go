@@ -18,6 +18,7 @@ const (
 	Job       Role = iota // the job's own
 	Exchanged             // a means to the job's own
 	Orphan                // made by a request whose response was lost, or by a refresh
+	Pairing               // a pairing token whose response was lost
 )
 
 // Unknown is the outcome of a request that may have made a token which could
@@ -57,6 +58,11 @@ func (l *Lease) end(ctx context.Context) bool {
 		l.state.Pending = ""
 	case l.state.Pending == pendingCreate:
 		ok = l.revokeOrphans(ctx)
+	case l.state.Pending == pendingPairing:
+		l.Report(Event{Role: Pairing, Outcome: Unknown, Lost: max(1, l.lost), Until: l.state.Until})
+		if l.again {
+			l.state.Pending = ""
+		}
 	case l.state.Pending == pendingExchange:
 		l.Report(Event{Role: Exchanged, Outcome: Unknown, Lost: max(1, l.lost)})
 		if l.again {

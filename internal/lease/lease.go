@@ -121,6 +121,27 @@ func (l *Lease) Create(bearer secret.String, r jfrog.CreateRequest) (jfrog.Token
 	return t, l.save()
 }
 
+// Pair makes a pairing token with another one, the bearer. That of a lost
+// response cannot be looked up: JFrog takes no description with it.
+func (l *Lease) Pair(bearer secret.String, useCase string) (jfrog.Token, error) {
+	until, _ := l.time.Work.Deadline()
+	l.state.Pending, l.state.Until = pendingPairing, until.Add(jfrog.PairingLifetime).UTC().Truncate(time.Second)
+	if err := l.save(); err != nil {
+		return jfrog.Token{}, err
+	}
+	t, lost, err := l.jfrog.Pair(l.time.Work, bearer, useCase)
+	if l.lost = lost; err == nil || lost == 0 {
+		l.state.Pending = ""
+	}
+	if err != nil {
+		return t, err
+	}
+	if lost > 0 {
+		l.Report(Event{Role: Pairing, Outcome: Unknown, Lost: lost})
+	}
+	return t, l.hold(t)
+}
+
 // hold masks a token and saves it: from here on, revoke ends it whatever
 // happens to this process.
 func (l *Lease) hold(t jfrog.Token) error {

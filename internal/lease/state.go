@@ -15,6 +15,7 @@ const (
 	writtenBy       = "jfrog-token"
 	pendingExchange = "exchange"
 	pendingCreate   = "create"
+	pendingPairing  = "pairing"
 )
 
 // State is what mint saves for revoke: all that it needs, so that revoke reads
@@ -31,7 +32,7 @@ type State struct {
 	EnvFile string `json:"env_file"`
 
 	Marker string `json:"marker"`
-	// Pending is "create" or "exchange" if such a request is under way, or its
+	// Pending is "create", "exchange" or "pairing" if such a request is under way, or its
 	// outcome is unknown.
 	Pending string `json:"pending"`
 	// Of the token that may exist: when it expires at the latest, how it is
