@@ -240,7 +240,7 @@ func (j *job) hintCredential() hint {
 	if aud := strings.Join(claims.Strings("aud"), " "); aud != "" && !jfrog.ReachesAccess(aud) {
 		return j.hintAudience()
 	}
-	if exp := claims.Time("exp"); !exp.IsZero() && exp.Before(time.Now()) {
+	if exp := jfrog.ExpiryOf(j.cfg.AccessToken); !exp.IsZero() && exp.Before(time.Now()) {
 		return say("the-stored-token-has-expired-or-was-revoked", "The stored token expired at %s. Make a new "+
 			"one, and store it for %s.", exp.Format(time.RFC3339), where)
 	}
