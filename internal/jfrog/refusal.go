@@ -17,7 +17,16 @@ const (
 	OpRevoke   Op = "revoke token"
 	OpList     Op = "list tokens"
 	OpPair     Op = "create pairing token"
+
+	OpVerifyPlatform    Op = "verify platform"
+	OpVerifyArtifactory Op = "verify artifactory"
+	OpVerifyConnect     Op = "verify connect"
 )
+
+// Verifies reports whether JFrog was asked to accept the job's own token.
+func (o Op) Verifies() bool {
+	return o == OpVerifyPlatform || o == OpVerifyArtifactory || o == OpVerifyConnect
+}
 
 // Kind is what JFrog's refusal means. It is found here alone: the outcome of a
 // revocation and every hint follow from it.
@@ -44,6 +53,7 @@ const (
 	NarrowAudience              // the bearer's audience does not include Access
 	IDTokenExpired              // the ID token has expired, or is not valid yet
 	BadSignature                // JFrog did not accept the ID token's signature
+	NoProject                   // Connect does not know the project
 )
 
 // Error is a request that was not granted.
@@ -72,12 +82,18 @@ func refused(op Op, err error) error {
 	}
 	var e *wire.Error
 	kind := Other
-	if errors.As(err, &e) && e.JSON {
+	if errors.As(err, &e) && (e.JSON || op.Verifies() && refusesToken(e)) {
 		kind = classify(op, e)
 	} else if e != nil && op != OpRevoke && !e.HTML && (e.Status == http.StatusNotFound || e.Status == http.StatusMethodNotAllowed) {
 		kind = NoEndpoint
 	}
 	return &Error{op, kind, err}
+}
+
+// refusesToken reports whether a service that was asked about a token refuses
+// it, in a form of its own: only those of Access and Artifactory are documented.
+func refusesToken(e *wire.Error) bool {
+	return !e.HTML && e.Err == nil && (e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden)
 }
 
 // classify reads JFrog's own words. They were seen in the reports that
@@ -119,6 +135,10 @@ func classify(op Op, e *wire.Error) Kind {
 			return NoUser
 		case (e.Status == http.StatusBadRequest || e.Status == http.StatusForbidden || e.Status == http.StatusNotFound) && says("group"):
 			return NoGroup
+		}
+	case OpVerifyConnect:
+		if e.Status == http.StatusNotFound && says("project", "fleet") { // which Connect also calls a project
+			return NoProject
 		}
 	case OpRevoke:
 		switch {

@@ -106,6 +106,20 @@ func TestKinds(t *testing.T) {
 		{OpCreate, 400, "Group readres does not exist", NoGroup, Other, Other},
 		{OpCreate, 403, "Logged in user cannot request token with scope: applied-permissions/groups:admins", NoGroup, Other, Other},
 		{OpList, 404, "HTTP 404 Not Found", NoEndpoint, Other, NoEndpoint},
+
+		// No report has the wording of Connect's: any form of 401 and 403 refuses the token.
+		{OpVerifyPlatform, 401, "Bad credentials", Unauthenticated, Other, Unauthenticated},
+		{OpVerifyPlatform, 403, "Forbidden", Forbidden, Other, Forbidden},
+		{OpVerifyPlatform, 404, "HTTP 404 Not Found", NoEndpoint, Other, NoEndpoint},
+		{OpVerifyPlatform, 404, "Project not found", NoEndpoint, Other, NoEndpoint},
+		{OpVerifyPlatform, 503, "x", Other, Other, Other},
+		{OpVerifyArtifactory, 401, "Token failed verification", Unauthenticated, Other, Unauthenticated},
+		{OpVerifyArtifactory, 403, "Forbidden", Forbidden, Other, Forbidden},
+		{OpVerifyConnect, 401, "Unauthorized", Unauthenticated, Other, Unauthenticated},
+		{OpVerifyConnect, 403, "Forbidden", Forbidden, Other, Forbidden},
+		{OpVerifyConnect, 404, "Project shop not found", NoProject, Other, NoEndpoint},
+		{OpVerifyConnect, 404, "no Route matched", NoEndpoint, Other, NoEndpoint},
+		{OpVerifyConnect, 400, "limit is wrong", Invalid, Other, Other},
 	} {
 		check := func(form, body string, want Kind) {
 			t.Helper()
