@@ -77,6 +77,8 @@ func platformOp(c *call) string {
 		return "version"
 	case c.URL.Path == "/artifactory/api/repositories":
 		return "repositories"
+	case strings.HasPrefix(c.URL.Path, connectAPI):
+		return "connect"
 	case path == "oidc/token":
 		return "exchange"
 	case strings.Contains(c.URL.Path, pairingPath):
@@ -106,6 +108,9 @@ func (p *Platform) handle(c *call) answer {
 		return p.spend(c)
 	case strings.HasPrefix(c.URL.Path, "/artifactory/"):
 		return p.artifactory(c)
+	}
+	if strings.HasPrefix(c.URL.Path, connectAPI) {
+		return p.connect(c)
 	}
 	path, access := strings.CutPrefix(c.URL.EscapedPath(), api)
 	if !access {
