@@ -72,7 +72,11 @@ func (r *run) hint(err error, j *job) hint {
 	}
 	isJFrog := errors.As(err, &refusal)
 	if jfrog.KindOf(err) == jfrog.Other || e.HTML || e.Location != "" {
-		if h := r.hintNetwork(e, isJFrog); h.topic != "" {
+		at := access
+		if isJFrog {
+			at = peerOf(refusal.Op)
+		}
+		if h := r.hintNetwork(e, isJFrog, at); h.topic != "" {
 			return h
 		}
 	}
@@ -101,9 +105,28 @@ func (r *run) hintInputs(e *config.Error) hint {
 	return hint{topic: "a-wrong-input"}
 }
 
+// peer is the service that a request was for, and how its URL is named.
+type peer struct{ name, path, input, own, example string }
+
+var (
+	access      = peer{"JFrog Access", "/access/api", "url", "the platform's own", "https://acme.jfrog.io"}
+	artifactory = peer{"Artifactory", "/artifactory/api", "url", "the platform's own", "https://acme.jfrog.io"}
+	connect     = peer{"JFrog Connect", "/api/v2", "connect-url", "Connect's own", "https://api.connect.jfrog.io"}
+)
+
+func peerOf(op jfrog.Op) peer {
+	switch op {
+	case jfrog.OpVerifyArtifactory:
+		return artifactory
+	case jfrog.OpVerifyConnect:
+		return connect
+	}
+	return access
+}
+
 // hintNetwork is for failures that have nothing to do with the credential.
-func (r *run) hintNetwork(e *wire.Error, isJFrog bool) hint {
-	url := r.inputs.Name("url")
+func (r *run) hintNetwork(e *wire.Error, isJFrog bool, at peer) hint {
+	url := r.inputs.Name(at.input)
 	switch {
 	case wire.IsCertificate(e.Err):
 		return say("a-certificate-that-is-not-trusted", "If a company's own authority signed the certificate, "+
@@ -122,18 +145,18 @@ func (r *run) hintNetwork(e *wire.Error, isJFrog bool) hint {
 		return say("a-host-that-does-not-resolve", "No such host: %s. Check %s, and whether this machine can "+
 			"resolve the name.", e.Host, url)
 	case e.HTML:
-		return say("an-html-page-instead-of-json", "Something other than JFrog Access answered. Is %s the "+
-			"platform's own, such as https://acme.jfrog.io, with no gateway or sign-in page before it?", url)
+		return say("an-html-page-instead-of-json", "Something other than %s answered. Is %s %s, such as %s, "+
+			"with no gateway or sign-in page before it?", at.name, url, at.own, at.example)
 	case e.Location != "":
 		return say("a-sign-in-page-before-jfrog", "Redirects are not followed, as the credential would go "+
-			"along. If a sign-in page stands before JFrog, let requests to /access/api pass it; if the "+
-			"platform moved, set %s to where it is.", url)
+			"along. If a sign-in page stands before JFrog, let requests to %s pass it; if the "+
+			"platform moved, set %s to where it is.", at.path, url)
 	case e.Status == http.StatusTooManyRequests:
 		return say("rate-limited", "JFrog limits the rate of requests. Run the job again later, or raise %s.",
 			r.inputs.Name("timeout"))
 	case e.Err != nil && e.Status != 0 && isJFrog:
-		return say("an-unexpected-response", "The response at %s is not from JFrog Access, or not whole. Is "+
-			"it the platform's own URL?", url)
+		return say("an-unexpected-response", "The response at %s is not from %s, or not whole. Is it %s "+
+			"URL?", url, at.name, at.own)
 	case e.Status == 0 || e.Status >= 500 || e.Status == http.StatusRequestTimeout || e.Status == http.StatusTooEarly:
 		return say("the-other-side-does-not-respond", "The trouble is on the way or at the other end, not "+
 			"with the inputs. Run the job again; if it lasts, check the platform's status and the network between.")
@@ -156,6 +179,9 @@ func (j *job) hintRefusal(r *jfrog.Error) hint {
 			return say("an-unknown-use-case-for-pairing", "The service does not know that use case. Compare %s with JFrog's "+
 				"documentation; pairing tokens need JFrog 7.29.7 or later.", v("pairing"))
 		}
+	}
+	if r.Op.Verifies() {
+		return j.hintVerify(r)
 	}
 	switch r.Kind {
 	case jfrog.WrongAudience:
@@ -212,6 +238,37 @@ func (j *job) hintRefusal(r *jfrog.Error) hint {
 		return j.hintForbidden(r.Op)
 	}
 	return hint{}
+}
+
+// hintVerify is for a service that does not accept the job's token.
+func (j *job) hintVerify(r *jfrog.Error) hint {
+	v := j.inputs.Name
+	audience := v("audience")
+	if j.cfg.OIDC() && j.cfg.Audience == "" {
+		audience = "the identity mapping's audience"
+	}
+	switch {
+	case r.Kind == jfrog.NoProject:
+		return say("a-project-that-connect-does-not-know", "JFrog Connect has no such project that the user of the "+
+			"token may see. Compare the key after connect: in %s with the project's in JFrog.", v("verify"))
+	case r.Kind == jfrog.Other:
+		return hint{}
+	case r.Op == jfrog.OpVerifyConnect && r.Kind == jfrog.NoEndpoint:
+		return say("a-platform-without-the-endpoint", "JFrog Connect does not know the endpoint. %s must be that of its "+
+			"API, without /api/v2.", v("connect-url"))
+	case r.Op == jfrog.OpVerifyConnect:
+		return say("a-token-that-connect-refuses", "JFrog Connect does not accept the token. It takes that of a user with "+
+			"permissions in Connect, or of an administrator: set %s to applied-permissions/user or "+
+			"applied-permissions/admin, and %s to *@*.", v("scope"), audience)
+	case r.Kind == jfrog.NoEndpoint:
+		return say("a-platform-without-the-endpoint", "There is no Artifactory at the platform. Is %s the platform's own?",
+			v("url"))
+	case r.Op == jfrog.OpVerifyArtifactory:
+		return say("a-token-that-artifactory-refuses", "Artifactory does not accept the token. Set %s to *@*, or add "+
+			"jfrt@* to it, and name all groups in one scope.", audience)
+	}
+	return say("a-token-that-access-refuses", "JFrog Access does not accept the token that it has just issued. Set %s to "+
+		"*@*, or add jfac@* to it, and name all groups in one scope.", audience)
 }
 
 // bearer is the token that JFrog refused, as far as it is known: the stored one.

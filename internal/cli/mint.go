@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ephemeral-ci/jfrog-token/internal/ci"
+	"github.com/ephemeral-ci/jfrog-token/internal/config"
 	"github.com/ephemeral-ci/jfrog-token/internal/jfrog"
 	"github.com/ephemeral-ci/jfrog-token/internal/secret"
 )
@@ -19,6 +20,9 @@ func (r *run) mint(ctx context.Context) error {
 	}
 	defer stop()
 	token, err := j.token()
+	if err == nil {
+		err = j.verify(token)
+	}
 	if err == nil {
 		err = j.lease.HandOn(func() error { return j.handOn(token) })
 	}
@@ -56,6 +60,31 @@ func (j *job) token() (jfrog.Token, error) {
 		return exchanged, nil
 	}
 	return created, err
+}
+
+// verify asks the services that must accept the token, each at its own URL.
+func (j *job) verify(t jfrog.Token) error {
+	for _, service := range j.cfg.Verify {
+		name, project, _ := config.ParseService(service)
+		var err error
+		switch ctx := j.time.Work; name {
+		case config.Platform:
+			err = j.jfrog.VerifyPlatform(ctx, t.Access)
+		case config.Artifactory:
+			err = j.jfrog.VerifyArtifactory(ctx, t.Access)
+		case config.Connect:
+			err = j.jfrog.VerifyConnect(ctx, t.Access, j.cfg.ConnectURL, project)
+		}
+		switch {
+		case name == config.Platform && jfrog.KindOf(err) == jfrog.NoEndpoint:
+			j.sayUnverified(err)
+		case err != nil:
+			return err
+		default:
+			j.sayVerified(service)
+		}
+	}
+	return nil
 }
 
 // handOn sets the outputs and writes the job summary.

@@ -103,6 +103,15 @@ func (j *job) sayOnlyExchanged(exchanged jfrog.Token, err error) {
 			v("force-revocable")+" to false.")
 }
 
+func (j *job) sayVerified(service string) { j.ci.Info("verify " + service + ": the token is accepted") }
+
+// sayUnverified says that the platform has no word on the token: not that it
+// refuses it.
+func (j *job) sayUnverified(err error) {
+	j.ci.Warning("verify platform: the token could not be verified: JFrog is older than 7.53.1, or does not know a " +
+		"token that it did not store: " + cause(err))
+}
+
 // whyNot is the reason that goes with every "not revocable".
 const whyNot = "JFrog revokes a token that lives for less than 6 hours only if that was requested, by " +
 	"force-revocable or by self_revocable in the identity mapping"

@@ -38,6 +38,8 @@ type Config struct {
 	IncludeReferenceToken bool          `env:"INCLUDE_REFERENCE_TOKEN"`
 	ForceRevocable        *bool         `env:"FORCE_REVOCABLE, noinit"` // nil: not set
 	Pairing               string        `env:"PAIRING"`                 // a use case; "" for an access token
+	Verify                []string      `env:"VERIFY"`                  // services, each once: see ParseService
+	ConnectURL            *url.URL      `env:"CONNECT_URL, noinit"`
 
 	Revoke        bool     `env:"REVOKE"`
 	RevokeFailure string   `env:"REVOKE_FAILURE"` // "warn" or "fail"

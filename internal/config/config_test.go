@@ -644,6 +644,54 @@ func TestTokenIDs(t *testing.T) {
 	}
 }
 
+func TestVerify(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string][]string{
+		"": nil, "platform": {"platform"}, "artifactory": {"artifactory"}, "connect:shop": {"connect:shop"},
+		"platform, artifactory connect:shop\n": {"platform", "artifactory", "connect:shop"},
+		"connect:a1,connect:b-2":               {"connect:a1", "connect:b-2"},
+		"connect:shop platform,connect:shop":   {"connect:shop", "platform"}, // each is asked once, in this order
+		"platform,platform":                    {"platform"},
+	} {
+		if got := mustLoad(t, stored.with(env{"verify": in})); !slices.Equal(got.Verify, want) || got.ConnectURL.String() != "https://api.connect.jfrog.io" {
+			t.Errorf("%q: expected %q, %q to be %q", in, got.Verify, got.ConnectURL, want)
+		}
+	}
+	for _, in := range []string{
+		", ,", "Platform", "PLATFORM", "platforms", "platform:", "platform:shop", "artifactory:shop", "xray", "access", "true", "*",
+		"connect", "connect:", "connect: shop", "connect:Shop", "connect:1shop", "connect:s", "connect:shop:x", "connect:shop/..", "connect:../x", "connect:a%2fb",
+		"connect:" + strings.Repeat("a", 33), "connect/shop", ":shop", ":", "platform;artifactory", "platform xray",
+	} {
+		if _, err := load(stored.with(env{"verify": in})); !about(problems(err), "verify") {
+			t.Errorf("%q: expected %q to be about verify", in, problems(err))
+		}
+	}
+	for in, want := range map[string][2]string{
+		"platform": {"platform", ""}, "artifactory": {"artifactory", ""}, "connect:shop": {"connect", "shop"}, "connect:a-1": {"connect", "a-1"},
+	} {
+		if name, project, wrong := ParseService(in); wrong != "" || name != want[0] || project != want[1] {
+			t.Errorf("%q: expected %q, %q, %q to be %q", in, name, project, wrong, want)
+		}
+	}
+}
+
+// The URL of Connect has the rules of the platform's.
+func TestConnectURL(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"https://connect.acme.test/": "https://connect.acme.test", "http://127.0.0.1:8080": "http://127.0.0.1:8080",
+	} {
+		if got := mustLoad(t, stored.with(env{"connect-url": in})).ConnectURL.String(); got != want {
+			t.Errorf("%q: expected %q to be %q", in, got, want)
+		}
+	}
+	for _, in := range []string{"http://connect.acme.test", "api.connect.jfrog.io", "https://user:password@connect.acme.test", "https://connect.acme.test/?a=b"} {
+		if _, err := load(stored.with(env{"connect-url": in})); !about(problems(err), "connect-url") {
+			t.Errorf("%q: expected %q to be about connect-url", in, problems(err))
+		}
+	}
+}
+
 func TestFiles(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -48,6 +49,8 @@ var (
 	tokenID    = regexp.MustCompile(`^[0-9A-Za-z-]+$`)
 )
 
+const aProjectKey = "2 to 32 of a-z, 0-9 and -, the first a letter"
+
 // maxScope is JFrog's limit, in characters.
 const maxScope = 500
 
@@ -74,9 +77,10 @@ func (r *reader) check(command string) {
 		r.warn("expires-in", "is more than 24 hours: a credential for one job rarely needs that")
 	}
 	if c.ProjectKey != "" && !projectKey.MatchString(c.ProjectKey) {
-		r.problem("project-key", "must be 2 to 32 of a-z, 0-9 and -, the first a letter")
+		r.problem("project-key", "must be "+aProjectKey)
 	}
 	r.pairing()
+	r.services()
 	c.CACert, c.Roots = r.roots(c.CACert)
 	for _, id := range c.TokenIDs {
 		if wrong := CheckTokenID(id); wrong != "" {
@@ -112,12 +116,47 @@ func (r *reader) pairing() {
 		r.problem("pairing", "must be mission-control or <service>/<use case>, such as artifactory/federated-repo/*")
 	}
 	for _, name := range []string{
-		"scope", "groups", "expires-in", "username", "audience", "description", "refreshable", "include-reference-token",
+		"scope", "groups", "expires-in", "username", "audience", "description", "refreshable", "include-reference-token", "verify",
 	} {
 		if v, _, ok := r.find(input(name)); ok && !strings.EqualFold(v, "false") {
 			r.problem(name, "has no place beside "+r.Name("pairing"))
 		}
 	}
+}
+
+// The services that can verify a token.
+const (
+	Platform    = "platform"
+	Artifactory = "artifactory"
+	Connect     = "connect"
+)
+
+// services leaves each service in the input verify once.
+func (r *reader) services() {
+	var list []string
+	for _, v := range r.c.Verify {
+		if _, _, wrong := ParseService(v); wrong != "" {
+			r.problem("verify", wrong)
+			return
+		}
+		if !slices.Contains(list, v) {
+			list = append(list, v)
+		}
+	}
+	r.c.Verify = list
+}
+
+// ParseService reads a service of the input verify. project is the key of a
+// project of Connect. What is wrong is said without the value.
+func ParseService(v string) (name, project, wrong string) {
+	name, project, more := strings.Cut(v, ":")
+	switch {
+	case name == Connect && !projectKey.MatchString(project):
+		return "", "", "must name the project of Connect, as in connect:shop; a project key is " + aProjectKey
+	case name == Connect, (name == Platform || name == Artifactory) && !more:
+		return name, project, ""
+	}
+	return "", "", "must be of platform, artifactory and connect:<project-key>, separated by commas or spaces"
 }
 
 // CheckTokenID says what is wrong with the id of a token. A token itself, which

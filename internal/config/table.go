@@ -95,6 +95,11 @@ var Inputs = slices.Concat(
 			Help: "Ask JFrog to keep the token revocable although it expires in under 6 hours. In OIDC mode this " +
 				"takes a second token; false makes one request, for a token that may not be revocable. " +
 				"Default: true, without failing if JFrog refuses the second token."},
+		Input{Name: "verify", kind: list,
+			Help: "Services that must accept the token before it is handed on: platform, artifactory, " +
+				"connect:shop for the project shop of JFrog Connect; separated by commas or spaces."},
+		Input{Name: "connect-url", kind: address, Default: "https://api.connect.jfrog.io",
+			Help: "URL of JFrog Connect, which verify sends the token to."},
 	),
 	group("A pairing token", "mint",
 		Input{Name: "pairing",

@@ -74,6 +74,7 @@ var snippetSkips = map[string]string{
 	"docs/troubleshooting.md, A pull request from a fork, yaml":    "no commands",
 	"docs/troubleshooting.md, A run of Dependabot, yaml":           "no commands",
 	"docs/ci.md, Anywhere else, powershell":                        "there is no PowerShell here",
+	"docs/connect.md, A token for the API of Connect, yaml":        "it needs JFrog Connect; scenarios of verify send the request",
 }
 
 // snippet is a fence of the documentation.
