@@ -86,7 +86,10 @@ func (c cell) expect() (least, most int, ok bool) {
 	case c.post && c.forEver(): // as many as 15 s hold
 		return 2, 30, true
 	}
-	return 2, 2, !c.fatal || !c.forEver()
+	if most = 2; c.resent && c.forEver() && (c.fault.Kind == "close" || c.fault.Kind == "reset") {
+		most = 3
+	}
+	return 2, most, !c.fatal || !c.forEver()
 }
 
 func (c cell) check(t *testing.T, j *job, res *runnertest.Result) {

@@ -22,7 +22,10 @@ type request struct {
 	fatal   bool // without an answer to it there is no token to hand on
 	cleanup bool // the step has its token, or none any more, by then
 	mints   bool
-	again   bool // another of the table is alike, and meets the answers that differ in their text or number alone
+	// resent: it is a GET on a connection that was used before. Where that is closed, net/http itself sends it once more:
+	// https://pkg.go.dev/net/http#Transport
+	resent bool
+	again  bool // another of the table is alike, and meets the answers that differ in their text or number alone
 	// only are the names of the faults that it meets; nil: of all.
 	only []string
 }
@@ -39,6 +42,9 @@ var requests = []request{
 	{name: "create", on: "create", job: "stored", fatal: true, mints: true},
 	{name: "create the second, if JFrog likes", on: "create", job: "oidc", fatal: true, mints: true,
 		only: []string{"close, after the work", "hang, after the work, for ever", "a page with 403, after the work", late.name + ", for ever"}},
+	{name: "verify platform", on: "me", job: "verified", fatal: true, resent: true},
+	{name: "verify artifactory", on: "version", job: "verified", fatal: true, resent: true, again: true},
+	{name: "verify connect", on: "connect", job: "verified", fatal: true, resent: true, again: true},
 	{name: "create the narrower", on: "create", job: "narrow", fatal: true, mints: true, again: true},
 }
 
@@ -224,6 +230,8 @@ func cells() []cell {
 				f.Headers = map[string]string{"Retry-After": "0"}
 			case status == 401 && r.on == "exchange":
 				c = renewed
+			case r.on == "me" && (status == 404 || status == 405):
+				c = used // an old platform, which does not refuse the token
 			case status == 404 && r.on == "revoke":
 				f.After = true // it is believed
 			}

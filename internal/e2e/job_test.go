@@ -30,7 +30,8 @@ var jobs = map[string]struct {
 			TokenSpec: jfrogtest.TokenSpec{Username: "ci-bot", Scope: "applied-permissions/user", ExpiresIn: 600, SelfRevocable: true},
 		}}}},
 	}},
-	"stored": {with: "access-token: ${STORED}\n", jfrog: usual()},
+	"stored":   {with: "access-token: ${STORED}\n", jfrog: usual()},
+	"verified": {with: "access-token: ${STORED}\nverify: platform artifactory connect:shop\nconnect-url: ${JF_URL}\n", jfrog: usual()},
 }
 
 // job is a site with one of the jobs in it.
@@ -229,6 +230,9 @@ var kinds = map[string]struct{ method, path string }{
 	"create":   {http.MethodPost, "/access/api/v1/tokens"},
 	"list":     {http.MethodGet, "/access/api/v1/tokens"},
 	"revoke":   {http.MethodDelete, "/access/api/v1/tokens/"},
+	"me":       {http.MethodGet, "/access/api/v1/tokens/me"},
+	"version":  {http.MethodGet, VersionPath},
+	"connect":  {http.MethodGet, "/api/v2/shop/devices"},
 }
 
 // sent counts the requests of a kind so far.
