@@ -26,9 +26,15 @@ var buildkite = system{
 		jobID: "BUILDKITE_JOB_ID", runID: "BUILDKITE_BUILD_ID", revision: "BUILDKITE_COMMIT",
 		branch: "BUILDKITE_BRANCH", url: "BUILDKITE_REPO",
 	},
-	channel:   func(w *workspace) channel { return &buildkiteJob{w: w} },
-	endpoint:  buildkiteEndpoint,
-	identity:  []string{"organization_slug", "pipeline_slug"},
+	channel:  func(w *workspace) channel { return &buildkiteJob{w: w} },
+	endpoint: buildkiteEndpoint,
+	identity: []string{"organization_slug", "pipeline_slug"},
+	// https://buildkite.com/docs/pipelines/security/oidc
+	holders: map[string]Holders{
+		"pipeline_id": Nobody, "organization_id": Siblings, "organization_slug": Siblings,
+		"pipeline_slug": Anybody, // other organizations have a pipeline of that name
+		"sub":           NextOfName,
+	},
 	noIDToken: always("Buildkite's agent gives these to a job's own process. In a container, pass them on."),
 	noSecret: because("Buildkite replaces $NAME when a pipeline is uploaded, not when the job runs: set the " +
 		"variable in an environment hook, or as a secret of the job."),

@@ -12,7 +12,11 @@ var circleCI = system{
 		"CIRCLE_OIDC_TOKEN_V2", // its sub names the project's VCS; that of V1 does not
 		"CIRCLE_OIDC_TOKEN",
 	},
-	identity:  []string{"oidc.circleci.com/project-id"},
+	identity: []string{"oidc.circleci.com/project-id"},
+	// https://circleci.com/docs/openid-connect-tokens/
+	holders: map[string]Holders{
+		"oidc.circleci.com/project-id": Nobody, "sub": Nobody, "aud": Siblings, "oidc.circleci.com/org-id": Siblings,
+	},
 	noIDToken: always("In CircleCI a job has CIRCLE_OIDC_TOKEN_V2 if it uses at least one context."),
 	noSecret: because("In CircleCI a job has the variables of a context only if the workflow names it under " +
 		"context, and pull requests from forks have none unless the project allows it."),

@@ -7,6 +7,7 @@ var forgejo = system{
 	known: []string{"GITHUB_ACTIONS=true", "FORGEJO_ACTIONS=true"}, runner: true, oneLine: true, debug: runnerDebug,
 	facts: runnerFacts, endpoint: runnerEndpoint,
 	identity: []string{"repository", "repository_id", "repository_owner_id"},
+	holders:  gitHubHolders,
 	noIDToken: func(getenv lookup) Advice {
 		if fromFork(getenv) {
 			return forkAdvice("Forgejo", "no ID token")

@@ -12,6 +12,7 @@ var gitHub = system{
 	known: []string{"GITHUB_ACTIONS=true"}, runner: true, debug: runnerDebug,
 	facts: runnerFacts, endpoint: runnerEndpoint,
 	identity: []string{"repository", "repository_id", "repository_owner_id"},
+	holders:  gitHubHolders,
 	noIDToken: func(getenv lookup) Advice {
 		switch {
 		case fromDependabot(getenv):
@@ -44,6 +45,21 @@ var gitHub = system{
 				"inherit or by name, and a job those of an environment only if it names it.",
 		}}
 	},
+}
+
+// gitHubHolders: a fork and any other repository have the same ref, head_ref,
+// workflow, environment, event_name or actor, as their owners choose these. Ids
+// are never used twice, names are once they are free. job_workflow_ref is that
+// of every caller of a reusable workflow:
+// https://docs.github.com/en/actions/reference/security/oidc
+// https://github.com/google-github-actions/auth/blob/main/docs/SECURITY_CONSIDERATIONS.md
+// https://astrix.security/learn/blog/subjugation-hijacking-cloud-identities-by-recycling-namespaces-in-global-oidc-issuers/
+var gitHubHolders = map[string]Holders{
+	"repository_id":       Nobody,
+	"repository_owner_id": Siblings, "enterprise_id": Siblings,
+	"repository": NextOfName, "sub": NextOfName, "workflow_ref": NextOfName,
+	"repository_owner": Siblings, "enterprise": Siblings,
+	"job_workflow_ref": Callers,
 }
 
 // forkCondition is that of a step which does not run for a fork.

@@ -11,6 +11,14 @@ var gitLab = system{
 	// For a fork's merge request they name the fork:
 	// https://gitlab.com/gitlab-org/gitlab/-/issues/563038
 	identity: []string{"project_path", "project_id", "namespace_id"},
+	// A protected ref, an environment and a user are in every project that wants
+	// them; paths are free again after a rename:
+	// https://docs.gitlab.com/ci/secrets/id_token_authentication/
+	holders: map[string]Holders{
+		"project_id": Nobody, "namespace_id": Siblings, "namespace_path": Siblings,
+		"project_path": NextOfName, "sub": NextOfName,
+		"ci_config_ref_uri": Callers,
+	},
 	// The user names the variable: https://docs.gitlab.com/ci/secrets/id_token_authentication/
 	noIDToken: always("In GitLab a job declares it: id_tokens, with JFROG_TOKEN_ID_TOKEN as its name and the " +
 		"integration's audience as aud."),

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/ephemeral-ci/jfrog-token/internal/jwt"
 	"github.com/ephemeral-ci/jfrog-token/internal/secret"
 	"github.com/ephemeral-ci/jfrog-token/internal/wire"
 )
@@ -78,6 +79,8 @@ type Platform interface {
 	// Identity are the claims by which an identity mapping knows the repository;
 	// none if only sub does.
 	Identity() []string
+	// Holders says who else can have an ID token with the same value of a claim.
+	Holders(claims jwt.Claims, name string) Holders
 	// IDTokenAdvice says what to do if no ID token can be had.
 	IDTokenAdvice() Advice
 	// SecretAdvice says why a secret may be empty.

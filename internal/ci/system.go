@@ -49,6 +49,8 @@ type system struct {
 	// identity are the claims of its ID tokens by which an identity mapping knows
 	// the repository, and nobody else's; none if only sub does.
 	identity []string
+	// holders are who else can have the value of a claim, if that is not anybody.
+	holders map[string]Holders
 	// endpoint is where it issues ID tokens, if it does.
 	endpoint func(getenv lookup, audience string) (*service, error)
 

@@ -29,28 +29,58 @@ const (
 // claimLines lists the claims of an ID token, whoever issued it.
 func claimLines(c jwt.Claims) []string {
 	var lines []string
+	for _, name := range shownClaims(c) {
+		lines = append(lines, "  "+claimLine(c, name))
+	}
+	return lines
+}
+
+func claimLine(c jwt.Claims, name string) string {
+	return fmt.Sprintf("%s: %s", cut(name, maxClaim), cut(claimText(c[name]), maxClaim))
+}
+
+// shownClaims returns the names of the claims that are shown, in order.
+func shownClaims(c jwt.Claims) []string {
+	var names []string
 	for _, name := range slices.Sorted(maps.Keys(c)) {
-		if slices.Contains(notShown, name) || strings.HasSuffix(name, "email") || len(lines) == maxClaims {
+		if slices.Contains(notShown, name) || strings.HasSuffix(name, "email") || len(names) == maxClaims {
 			continue
 		}
-		value, isText := c[name].(string)
+		value, _ := c[name].(string)
+		isText := value != ""
 		if !isText {
-			text, _ := json.Marshal(c[name])
-			value = string(text)
+			value = claimText(c[name])
 		}
 		_, err := jwt.Peek(value)
 		if value == "" || value == "null" || err == nil || !isText && strings.Contains(value, "@") {
 			continue // nothing, a token of another, or somebody's address
 		}
-		lines = append(lines, fmt.Sprintf("  %s: %s", cut(name, maxClaim), cut(value, maxClaim)))
+		names = append(names, name)
 	}
-	return lines
+	return names
+}
+
+func claimText(v any) string {
+	if s, ok := v.(string); ok {
+		return s
+	}
+	text, _ := json.Marshal(v)
+	return string(text)
 }
 
 // mapping is the JSON of the claims by which a mapping knows this repository:
 // those that nobody else can have, as the CI's file in internal/ci names them,
 // else sub. It is "" if there are none: a mapping with no claims lets anyone in.
 func (j *job) mapping(c jwt.Claims) string {
+	match := j.matching(c)
+	text, _ := json.Marshal(match)
+	if len(match) == 0 || len(text) > maxMapping {
+		return ""
+	}
+	return string(text)
+}
+
+func (j *job) matching(c jwt.Claims) map[string]any {
 	match := map[string]any{}
 	for _, name := range j.ci.Identity() {
 		if v, ok := c[name]; ok {
@@ -60,11 +90,7 @@ func (j *job) mapping(c jwt.Claims) string {
 	if sub := c.String("sub"); len(match) == 0 && sub != "" {
 		match["sub"] = sub
 	}
-	text, _ := json.Marshal(match)
-	if len(match) == 0 || len(text) > maxMapping {
-		return ""
-	}
-	return string(text)
+	return match
 }
 
 func cut(s string, n int) string {

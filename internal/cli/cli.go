@@ -41,6 +41,7 @@ func commands() []command {
 	return []command{
 		{"mint", "", "gets a token, masks it, saves what revoke needs, hands it on", (*run).mint},
 		{"revoke", "[ID...]", "revokes what mint of the same job saved, or the tokens named", (*run).revoke},
+		{"check", "", "says whether mint would work, and what to change if not", (*run).check},
 		{"list", "", "shows the tokens that the credential may see", (*run).list},
 		{"sweep", "", "revokes tokens that canceled jobs left behind", (*run).sweep},
 		{"version", "", "shows the version", (*run).version},

@@ -355,7 +355,10 @@ func (j *job) hintNoMatch() hint {
 	}
 	lines := []string{"No identity mapping of the integration matches this job, or the ID token was not " +
 		"accepted. The claims of the ID token:"}
-	lines = append(lines, claimLines(claims)...)
+	if lines = append(lines, claimLines(claims)...); j.shown {
+		lines = []string{"No identity mapping of the integration matches this job, or the ID token was not " +
+			"accepted. Compare the claims of the mappings with those of the ID token."}
+	}
 	if m := j.mapping(claims); m != "" {
 		lines = append(lines, "The claims of an identity mapping that matches this repository, as JSON to paste:", "  "+m)
 	}

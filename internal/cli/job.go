@@ -29,6 +29,7 @@ type job struct {
 	asked  jfrog.CreateRequest // the last that was sent
 	second bool                // the job's token is made with an exchanged one
 	means  bool                // an exchanged token is not what the job gets
+	shown  bool                // the claims of the ID token are shown anyway
 }
 
 // start reads every input, checks that the result can be handed on, opens the
@@ -38,11 +39,13 @@ func (r *run) start(ctx context.Context, command string) (*job, context.CancelFu
 	if err != nil {
 		return nil, nil, err
 	}
+	mints := command == "mint" || command == "check"
+	cfg.Revoke = cfg.Revoke || command == "check" // it hands nothing on
 	b, stop := wire.NewBudget(ctx, cfg.Timeout)
-	j := &job{run: r, cfg: cfg, time: b, second: command == "mint" && cfg.CreatesSecond()}
+	j := &job{run: r, cfg: cfg, time: b, second: mints && cfg.CreatesSecond()}
 	j.means = j.second || command != "mint"
 	j.wire, j.jfrog = r.platform(cfg.URL, cfg.Roots, cfg.MaxAttempts)
-	if command == "mint" || cfg.OIDC() {
+	if mints || cfg.OIDC() {
 		err = j.open()
 	}
 	if err == nil {
@@ -133,11 +136,23 @@ func (r *run) withBearer(ctx context.Context, command string, do func(*job, secr
 // exchange gets an ID token from the CI and exchanges it.
 func (j *job) exchange() (jfrog.Token, error) {
 	j.wire.Connect(j.time.Work, j.cfg.URL) // while the ID token is fetched
-	var err error
-	if j.ids, err = j.ci.IDTokens(j.cfg.IDToken, j.cfg.OIDCAudience, j.wire, j.policy()); err != nil {
-		return jfrog.Token{}, fmt.Errorf("get ID token: %w", err)
+	if err := j.findIDTokens(); err != nil {
+		return jfrog.Token{}, err
 	}
 	j.sayIDToken()
+	return j.exchangeFound()
+}
+
+// findIDTokens finds where the CI has ID tokens.
+func (j *job) findIDTokens() (err error) {
+	if j.ids, err = j.ci.IDTokens(j.cfg.IDToken, j.cfg.OIDCAudience, j.wire, j.policy()); err != nil {
+		return fmt.Errorf("get ID token: %w", err)
+	}
+	return nil
+}
+
+// exchangeFound exchanges an ID token of those that were found.
+func (j *job) exchangeFound() (jfrog.Token, error) {
 	run := j.ci.Run()
 	return j.lease.Exchange(j.ids, jfrog.ExchangeRequest{
 		ProviderName: j.cfg.ProviderName, IdentityMappingName: j.cfg.IdentityMappingName,

@@ -79,10 +79,10 @@ func (j *job) json(tokens []jfrog.Listed) ([]string, error) {
 	return strings.Split(string(document), "\n"), err
 }
 
-// text returns s in JSON that the log leaves as it is, but for secrets: what it
-// would replace is escaped.
-func (j *job) text(s string) json.RawMessage {
-	quoted, _ := json.Marshal(s) // a string always marshals
+// text returns v, a string or what JSON was decoded to, in JSON that the log
+// leaves as it is, but for secrets: what it would replace is escaped.
+func (j *job) text(v any) json.RawMessage {
+	quoted, _ := json.Marshal(v) // such a value always marshals
 	var escaped strings.Builder
 	for _, r := range strings.ReplaceAll(string(quoted), "##", `#\u0023`) {
 		switch {

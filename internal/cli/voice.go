@@ -14,8 +14,8 @@ import (
 	"github.com/ephemeral-ci/jfrog-token/internal/wire"
 )
 
-// Every sentence that a person reads is in this file, in hint.go, or in the
-// error that it is about. The voice: lower case after the first word that names
+// Every sentence that a person reads is in this file, in hint.go, in check.go if
+// check alone says it, or in the error that it is about. The voice: lower case after the first word that names
 // a thing, no exclamation, what happened before what to do, times both absolute
 // and as a distance. What comes from outside is sanitized by the log.
 
@@ -59,7 +59,10 @@ func (r *run) sayExchange(e wire.Exchange) {
 	r.ci.Info(fmt.Sprintf("debug: %s %s: %s in %s", e.Method, e.Path, status, e.Took.Round(time.Millisecond)))
 }
 
-func (j *job) sayToken(t jfrog.Token) {
+func (j *job) sayToken(t jfrog.Token) { j.ci.Info(described(t)) }
+
+// described is what is known of a token.
+func described(t jfrog.Token) string {
 	revocable, expiry := "revocable", "never expires"
 	if !t.Revocable {
 		revocable = "not revocable"
@@ -67,8 +70,8 @@ func (j *job) sayToken(t jfrog.Token) {
 	if !t.Expiry.IsZero() {
 		expiry = fmt.Sprintf("expires %s (in %s)", t.Expiry.Format(time.RFC3339), span(t.Lifetime))
 	}
-	j.ci.Info(fmt.Sprintf("token %s for %s, scope %s, %s, %s", orNone(cut(t.ID, maxClaim)),
-		orNone(cut(t.Username, maxClaim)), orNone(cut(t.Scope, maxScope)), expiry, revocable))
+	return fmt.Sprintf("token %s for %s, scope %s, %s, %s", orNone(cut(t.ID, maxClaim)),
+		orNone(cut(t.Username, maxClaim)), orNone(cut(t.Scope, maxScope)), expiry, revocable)
 }
 
 // sayUsage says how later steps get the token.
@@ -96,11 +99,14 @@ func (j *job) sayLonger(asked, mapping time.Duration) {
 // sayOnlyExchanged says why the job's token cannot be revoked, and how to have
 // this line no more.
 func (j *job) sayOnlyExchanged(exchanged jfrog.Token, err error) {
-	v := j.ci.Variable
 	j.ci.Notice("JFrog refused a second token that could be revoked: "+cause(err),
-		"The exchanged one is handed on. It expires in "+span(exchanged.Lifetime)+", and can be revoked only if its identity "+
-			"mapping is self_revocable. To have this line no more, let the mapping's user create tokens, or set "+
-			v("force-revocable")+" to false.")
+		onlyExchanged(j.ci.Variable, exchanged))
+}
+
+func onlyExchanged(variable func(string) string, exchanged jfrog.Token) string {
+	return "The exchanged one is handed on. It expires in " + span(exchanged.Lifetime) + ", and can be revoked only if its identity " +
+		"mapping is self_revocable. To have this line no more, let the mapping's user create tokens, or set " +
+		variable("force-revocable") + " to false."
 }
 
 func (j *job) sayVerified(service string) { j.ci.Info("verify " + service + ": the token is accepted") }

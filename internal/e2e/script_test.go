@@ -25,7 +25,7 @@ import (
 
 // TestScript runs every scenario: see testdata/README.md.
 func TestScript(t *testing.T) {
-	for _, command := range []string{"mint", "revoke", "list", "sweep", "ci"} {
+	for _, command := range []string{"mint", "revoke", "check", "list", "sweep", "ci"} {
 		t.Run(command, func(t *testing.T) {
 			t.Parallel()
 			files, err := filepath.Glob(filepath.Join(root, "testdata", command, "*.txtar"))

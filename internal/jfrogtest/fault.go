@@ -19,7 +19,7 @@ import (
 // Fault is a way to misbehave. The first fault in the list that matches a request and has Times left is applied.
 type Fault struct {
 	// On is "idtoken", "keys" (issuer); "exchange", "create", "refresh", "revoke", "list", "me", "get", "ping",
-	// "version", "repositories", "connect", "other" (platform); or "any".
+	// "version", "service_id", "repositories", "pair", "connect", "other" (platform); or "any".
 	On    string `json:"on"`
 	Skip  int    `json:"skip"`  // let so many matches pass that no earlier fault took
 	Times int    `json:"times"` // then apply so many times; 0: for ever
@@ -47,7 +47,7 @@ type faultState struct {
 
 var (
 	faultOps = []string{"any", "idtoken", "keys", "exchange", "create", "refresh", "revoke", "list", "me", "get", "ping",
-		"version", "repositories", "pair", "connect", "other"}
+		"version", "service_id", "repositories", "pair", "connect", "other"}
 	faultKinds = []string{"", "status", "close", "reset", "hang", "slow", "endless", "truncate", "garbage", "html",
 		"redirect", "delay", "late", "body", "edit", "overrun", "bigheader", "gzip", "huge"}
 	// These change the real answer, so the work is done whether After is set or not.

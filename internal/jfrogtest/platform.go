@@ -75,6 +75,8 @@ func platformOp(c *call) string {
 		return "ping"
 	case c.URL.Path == "/artifactory/api/system/version":
 		return "version"
+	case c.URL.Path == "/artifactory/api/system/service_id":
+		return "service_id"
 	case c.URL.Path == "/artifactory/api/repositories":
 		return "repositories"
 	case strings.HasPrefix(c.URL.Path, connectAPI):
@@ -197,7 +199,7 @@ func (p *Platform) artifactory(c *call) answer {
 	switch c.URL.Path {
 	case "/artifactory/api/system/ping":
 		return textAnswer(200, "OK") // whatever the credentials: https://github.com/jfrog/jfrog-cli-artifactory/issues/170
-	case "/artifactory/api/system/version", "/artifactory/api/repositories":
+	case "/artifactory/api/system/version", "/artifactory/api/system/service_id", "/artifactory/api/repositories":
 	default:
 		return htmlPage(404)
 	}
@@ -231,6 +233,13 @@ func (p *Platform) artifactory(c *call) answer {
 		return refuse("Token failed verification: audience")
 	case countGroups(t.scopes) > 1:
 		return artifactoryError(403, "Forbidden")
+	}
+	if c.URL.Path == "/artifactory/api/system/service_id" {
+		// https://jfrog.com/help/r/jfrog-rest-apis/get-service-id
+		if !p.isAdmin(t) {
+			return artifactoryError(403, "Forbidden")
+		}
+		return textAnswer(200, strings.Replace(p.serviceID, "jfac", "jfrt", 1))
 	}
 	if c.URL.Path == "/artifactory/api/repositories" {
 		return jsonAnswer(200, []map[string]string{{

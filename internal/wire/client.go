@@ -130,6 +130,16 @@ func proxy(r *http.Request) (*url.URL, error) {
 	return u, nil
 }
 
+// ProxyOf returns the host of the proxy through which requests to u go, "" if
+// they go through none.
+func ProxyOf(u *url.URL) (string, error) {
+	p, err := proxy(&http.Request{URL: u})
+	if err != nil || p == nil {
+		return "", err
+	}
+	return p.Host, nil
+}
+
 // RoundTrip implements http.RoundTripper. It sets the User-Agent, bounds the
 // body, and uses the connection that Connect made.
 func (c *Client) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -193,6 +203,8 @@ type Request struct {
 	Header http.Header // further fields
 	// Received is filled with the header fields of a response, if it is not nil.
 	Received http.Header
+	// TLS is filled with the state of the connection, if it is not nil and the connection is secured.
+	TLS *tls.ConnectionState
 	// MaxBody bounds the response, in bytes; 0 is 256 KiB.
 	MaxBody int
 	// Mints marks a request that makes something which has to be undone: it
@@ -226,8 +238,8 @@ func (c *Client) Do(ctx context.Context, r Request, response any) (status int, e
 	if err != nil {
 		return 0, fmt.Errorf("make request: %w", errors.Unwrap(err))
 	}
-	maps.Copy(req.Header, r.Header)
 	req.Header.Set("Accept", "application/json")
+	maps.Copy(req.Header, r.Header)
 	if r.Body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
@@ -254,6 +266,9 @@ func (c *Client) Do(ctx context.Context, r Request, response any) (status int, e
 	fail.Status = res.StatusCode
 	if r.Received != nil {
 		maps.Copy(r.Received, res.Header)
+	}
+	if r.TLS != nil && res.TLS != nil {
+		*r.TLS = *res.TLS
 	}
 	text, err := io.ReadAll(res.Body)
 	if err != nil {

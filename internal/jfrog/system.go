@@ -1,0 +1,85 @@
+package jfrog
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"net/http"
+	"strings"
+
+	"github.com/ephemeral-ci/jfrog-token/internal/secret"
+	"github.com/ephemeral-ci/jfrog-token/internal/wire"
+)
+
+// What a platform says about itself.
+const (
+	OpPing      Op = "ping platform"
+	OpVersion   Op = "get version"
+	OpServiceID Op = "get service id"
+)
+
+// infoAttempts is how often what a command can do without is asked for.
+const infoAttempts = 2
+
+// Ping reports whether JFrog Access responds, and how the connection to it is
+// secured: the zero state if it is not.
+func (c *Client) Ping(ctx context.Context) (tls.ConnectionState, error) {
+	var state tls.ConnectionState
+	err := c.retry(ctx, OpPing, func() error {
+		_, err := c.plain(ctx, wire.Request{URL: c.url("/access/api/v1/system/ping"), TLS: &state})
+		return err
+	})
+	return state, refused(OpPing, err)
+}
+
+// Version returns Artifactory's version, which it tells whoever may sign in.
+func (c *Client) Version(ctx context.Context, bearer secret.String) (string, error) {
+	var response struct {
+		Version string `json:"version"`
+	}
+	err := c.brief().retry(ctx, OpVersion, func() error {
+		_, err := c.wire.Do(ctx, wire.Request{
+			Method: http.MethodGet, URL: c.url("/artifactory/api/system/version"), Bearer: bearer,
+		}, &response)
+		return err
+	})
+	return response.Version, refused(OpVersion, err)
+}
+
+// ServiceID returns Artifactory's service id, jfrt@…, which it tells an
+// administrator: https://jfrog.com/help/r/jfrog-rest-apis/get-service-id
+func (c *Client) ServiceID(ctx context.Context, bearer secret.String) (id string, err error) {
+	err = c.brief().retry(ctx, OpServiceID, func() error {
+		var err error
+		id, err = c.plain(ctx, wire.Request{URL: c.url("/artifactory/api/system/service_id"), Bearer: bearer})
+		return err
+	})
+	return id, refused(OpServiceID, err)
+}
+
+func (c *Client) brief() *Client {
+	copied := *c
+	copied.policy.MaxAttempts = min(copied.policy.MaxAttempts, infoAttempts)
+	return &copied
+}
+
+// maxPlain is what a plain text has at most, in bytes.
+const maxPlain = 200
+
+// plain gets one line of plain text. A page is an error.
+func (c *Client) plain(ctx context.Context, r wire.Request) (string, error) {
+	// An endpoint that has text alone may refuse a client that wants JSON.
+	r.Method, r.Header = http.MethodGet, http.Header{"Accept": {"*/*"}}
+	var text []byte
+	status, err := c.wire.Do(ctx, r, &text)
+	if err != nil {
+		return "", err
+	}
+	if text = bytes.TrimSpace(text); len(text) > maxPlain || bytes.HasPrefix(text, []byte("<")) {
+		return "", &wire.Error{
+			Method: r.Method, Host: r.URL.Host, Path: r.URL.Path, Status: status, RetryAfter: -1,
+			HTML: bytes.HasPrefix(text, []byte("<")), Err: wire.ErrNotJSON,
+		}
+	}
+	return strings.ToValidUTF8(string(text), "\uFFFD"), nil
+}
