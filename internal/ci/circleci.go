@@ -15,7 +15,7 @@ var circleCI = system{
 	identity: []string{"oidc.circleci.com/project-id"},
 	// https://circleci.com/docs/openid-connect-tokens/
 	holders: map[string]Holders{
-		"oidc.circleci.com/project-id": Nobody, "sub": Nobody, "aud": Siblings, "oidc.circleci.com/org-id": Siblings,
+		"oidc.circleci.com/project-id": Nobody, "sub": Nobody, "oidc.circleci.com/org-id": Siblings,
 	},
 	noIDToken: always("In CircleCI a job has CIRCLE_OIDC_TOKEN_V2 if it uses at least one context."),
 	noSecret: because("In CircleCI a job has the variables of a context only if the workflow names it under " +

@@ -94,7 +94,7 @@ func (c *check) settings() {
 		{"scope", cmp.Or(cfg.Scope, scope)}, {"expires-in", lifetime}, {"username", cfg.Username},
 		{"audience", cfg.Audience}, {"description", c.description()},
 		{"refreshable", yes(cfg.Refreshable)}, {"include-reference-token", yes(cfg.IncludeReferenceToken)},
-		{"ca-cert", yes(cfg.Roots != nil)},
+		{"ca-cert", yes(cfg.CACert != "")},
 	} {
 		if w.value != "" {
 			lines = append(lines, w.name+": "+cut(w.value, maxScope))
@@ -113,52 +113,41 @@ func yes(b bool) string {
 // platform says how the platform is reached, or what stands between. Whatever
 // responds to a ping is reached: only a token shows that it is JFrog Access.
 func (c *check) platform() {
-	proxy, err := wire.ProxyOf(c.cfg.URL)
 	connection, ping := c.jfrog.Ping(c.time.Work)
 	var e *wire.Error
 	c.unreachable = errors.As(ping, &e) && e.Status == 0
-	failed := ""
+	if c.unreachable && wire.IsProxy(e.Err) {
+		c.fail("proxy", ping)
+		c.skip("tls", unreached)
+		c.skip("platform", unreached)
+		return
+	}
+	proxy, _ := wire.ProxyOf(c.cfg.URL) // a variable that cannot be read is a wrong input
+	c.add(row{name: "proxy", detail: cmp.Or(proxy, "none")})
 	switch {
-	case !c.unreachable:
-	case wire.IsProxy(e.Err):
-		failed = "proxy"
-	case wire.IsCertificate(e.Err), wire.IsPlain(e.Err), wire.IsAlert(e.Err):
-		failed = "tls"
+	case c.unreachable && (wire.IsCertificate(e.Err) || wire.IsPlain(e.Err) || wire.IsAlert(e.Err)):
+		c.fail("tls", ping)
+		c.skip("platform", unreached)
+		return
+	case c.unreachable:
+		c.skip("tls", unreached)
+		c.fail("platform", ping)
+		return
+	case connection.Version == 0:
+		c.skip("tls", "http, to this machine alone")
 	default:
-		failed = "platform"
+		c.add(row{name: "tls", detail: secured(connection)})
 	}
-	rows := []row{
-		{name: "proxy", detail: "none"}, {name: "tls", detail: secured(connection)},
-		{name: "platform", detail: c.cfg.URL.Host + " responds"},
+	if ping != nil {
+		c.notice("platform", ping)
+		return
 	}
-	if proxy != "" {
-		rows[0].detail = proxy
-	}
-	if err == nil {
-		err = ping
-	}
-	for _, r := range rows {
-		switch {
-		case r.name == failed:
-			c.fail(r.name, err)
-		case failed != "" && r.detail == "":
-			c.skip(r.name, "not reached")
-		case failed != "" && r.name == "platform":
-			c.skip(r.name, "not reached")
-		case r.name == "platform" && ping != nil:
-			c.notice(r.name, ping)
-		case r.name == "tls" && r.detail == "":
-			c.skip(r.name, "http to this machine")
-		default:
-			c.add(r)
-		}
-	}
+	c.add(row{name: "platform", detail: c.cfg.URL.Host + " responds"})
 }
 
+const unreached = "the platform is not reached"
+
 func secured(s tls.ConnectionState) string {
-	if s.Version == 0 {
-		return ""
-	}
 	detail := tls.VersionName(s.Version)
 	if len(s.PeerCertificates) > 0 {
 		leaf := s.PeerCertificates[0]
@@ -283,7 +272,7 @@ var holderNames = map[ci.Holders]struct{ words, key string }{
 func (c *check) exchanged() secret.String {
 	switch {
 	case c.unreachable:
-		c.skip("exchange", "the platform is not reached")
+		c.skip("exchange", unreached)
 		return secret.String{}
 	case c.failed("id_token"):
 		c.skip("exchange", "there is no ID token")
@@ -295,7 +284,11 @@ func (c *check) exchanged() secret.String {
 		return secret.String{}
 	}
 	c.first, c.made, c.bearer = t, t, t.Access
-	c.add(row{name: "exchange", detail: described(t), token: &t})
+	detail := described(t) + ", revocable"
+	if !t.Revocable {
+		detail += " only if the identity mapping is self_revocable"
+	}
+	c.add(row{name: "exchange", detail: detail, token: &t})
 	return t.Access
 }
 
@@ -311,21 +304,26 @@ func (c *check) created(bearer secret.String) {
 		c.skip(name, "not requested: force-revocable is false")
 		return
 	case c.unreachable:
-		c.skip(name, "the platform is not reached")
+		c.skip(name, unreached)
 		return
 	case bearer.IsZero():
 		c.skip(name, "there is no exchanged token")
 		return
 	}
 	t, err := c.create(bearer, c.first)
+	switch jfrog.KindOf(err) {
+	case jfrog.Unauthenticated, jfrog.Expired, jfrog.Revoked:
+	default:
+		c.bearer = bearer
+	}
 	switch {
 	case err == nil:
-		c.made, c.bearer = t, bearer
-		c.add(row{name: name, detail: described(t), token: &t})
+		c.made = t
+		c.add(row{name: name, detail: described(t) + ", " + revocable(t), token: &t})
 	case c.cfg.OIDC() && !c.cfg.NeedsSecond() && jfrog.Refused(err):
 		c.notice(name, err)
 		last := &c.rows[len(c.rows)-1]
-		last.lines = append(last.lines, onlyExchanged(c.ci.Variable, c.first))
+		last.lines = append(last.lines, "mint hands on the exchanged one. "+onlyExchanged(c.ci.Variable, c.first))
 	default:
 		c.fail(name, err)
 	}
@@ -336,8 +334,8 @@ func (c *check) created(bearer secret.String) {
 // (https://github.com/jfrog/jfrog-cli/issues/1793).
 func (c *check) about() {
 	if c.unreachable {
-		c.skip("version", "the platform is not reached")
-		c.skip("service_ids", "the platform is not reached")
+		c.skip("version", unreached)
+		c.skip("service_ids", unreached)
 		return
 	}
 	version, err := c.jfrog.Version(c.time.Work, c.bearer)
@@ -346,26 +344,20 @@ func (c *check) about() {
 	} else {
 		c.add(row{name: "version", detail: "Artifactory " + cut(version, maxClaim)})
 	}
-	var ids []string
-	missing := "no credential to ask with"
+	r := row{name: "service_ids", detail: accessID(c.made), lines: []string{
+		"Artifactory tells its own to an administrator alone: there is no credential to ask with",
+	}}
 	if !c.bearer.IsZero() {
 		id, err := c.jfrog.ServiceID(c.time.Work, c.bearer)
-		if missing = reason(err); err == nil {
-			ids = append(ids, id)
+		if r.lines[0] = "Artifactory tells its own to an administrator alone: " + reason(err); err == nil {
+			r.detail, r.lines = strings.TrimSpace(id+" "+r.detail), nil
 		}
 	}
-	if id := accessID(c.made); id != "" {
-		ids = append(ids, id)
-	}
-	var lines []string
-	if err != nil || len(ids) < 2 {
-		lines = []string{"Artifactory tells its own to an administrator alone: " + missing}
-	}
-	if len(ids) == 0 {
-		c.skip("service_ids", lines[0])
+	if r.detail == "" {
+		c.skip(r.name, r.lines[0])
 		return
 	}
-	c.add(row{name: "service_ids", detail: strings.Join(ids, " "), lines: lines})
+	c.add(r)
 }
 
 // reason is the text of an error of a request that was made for information.

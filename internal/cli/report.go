@@ -151,7 +151,7 @@ func (c *check) printJSON(rows []row) error {
 		}
 		switch r.name {
 		case "claims":
-			made.Lines = nil // they are below
+			made.Detail, made.Lines = c.text("holders says who else can have the value of a claim"), nil
 		case "mapping":
 			made.Detail, made.Lines = c.text("the claims that say which repository this is"), nil
 		}

@@ -59,19 +59,24 @@ func (r *run) sayExchange(e wire.Exchange) {
 	r.ci.Info(fmt.Sprintf("debug: %s %s: %s in %s", e.Method, e.Path, status, e.Took.Round(time.Millisecond)))
 }
 
-func (j *job) sayToken(t jfrog.Token) { j.ci.Info(described(t)) }
+func (j *job) sayToken(t jfrog.Token) { j.ci.Info(described(t) + ", " + revocable(t)) }
 
 // described is what is known of a token.
 func described(t jfrog.Token) string {
-	revocable, expiry := "revocable", "never expires"
-	if !t.Revocable {
-		revocable = "not revocable"
-	}
+	expiry := "never expires"
 	if !t.Expiry.IsZero() {
 		expiry = fmt.Sprintf("expires %s (in %s)", t.Expiry.Format(time.RFC3339), span(t.Lifetime))
 	}
-	return fmt.Sprintf("token %s for %s, scope %s, %s, %s", orNone(cut(t.ID, maxClaim)),
-		orNone(cut(t.Username, maxClaim)), orNone(cut(t.Scope, maxScope)), expiry, revocable)
+	return fmt.Sprintf("token %s for %s, scope %s, %s", orNone(cut(t.ID, maxClaim)),
+		orNone(cut(t.Username, maxClaim)), orNone(cut(t.Scope, maxScope)), expiry)
+}
+
+// revocable is whether the token itself says so.
+func revocable(t jfrog.Token) string {
+	if t.Revocable {
+		return "revocable"
+	}
+	return "not revocable"
 }
 
 // sayUsage says how later steps get the token.
@@ -100,11 +105,11 @@ func (j *job) sayLonger(asked, mapping time.Duration) {
 // this line no more.
 func (j *job) sayOnlyExchanged(exchanged jfrog.Token, err error) {
 	j.ci.Notice("JFrog refused a second token that could be revoked: "+cause(err),
-		onlyExchanged(j.ci.Variable, exchanged))
+		"The exchanged one is handed on. "+onlyExchanged(j.ci.Variable, exchanged))
 }
 
 func onlyExchanged(variable func(string) string, exchanged jfrog.Token) string {
-	return "The exchanged one is handed on. It expires in " + span(exchanged.Lifetime) + ", and can be revoked only if its identity " +
+	return "It expires in " + span(exchanged.Lifetime) + ", and can be revoked only if its identity " +
 		"mapping is self_revocable. To have this line no more, let the mapping's user create tokens, or set " +
 		variable("force-revocable") + " to false."
 }
