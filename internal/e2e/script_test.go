@@ -82,7 +82,7 @@ var commands = map[string]func(*testscript.TestScript, bool, []string){
 	"run": cmdRun, "call": cmdCall, "source": cmdSource, "mode": cmdMode, "dotenv": cmdDotenv, "nothing-left": cmdNothingLeft,
 	"signal": cmdSignal, "within": cmdWithin, "appears": cmdAppears, "refreshed": cmdRefreshed, "issued": cmdIssued,
 	"states": cmdStates, "left-over": cmdLeftOver, "long-ca": cmdLongCA, "unmasked": cmdUnmasked,
-	"variables": cmdVariables,
+	"variables": cmdVariables, "json": cmdJSON,
 }
 
 // scenario is a site and what one scenario did there.
@@ -423,6 +423,11 @@ func cmdSameOutputs(ts *testscript.TestScript, _ bool, _ []string) {
 	if !maps.Equal(declared, set) {
 		ts.Fatalf("expected outputs %v to be %v", set, declared)
 	}
+}
+
+// cmdJSON checks that a file is one JSON document: "json results".
+func cmdJSON(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), new(any)))
 }
 
 // cmdProxied compares the number of tunnels that the proxy opened.
