@@ -113,7 +113,7 @@ func yes(b bool) string {
 // platform says how the platform is reached, or what stands between. Whatever
 // responds to a ping is reached: only a token shows that it is JFrog Access.
 func (c *check) platform() {
-	connection, ping := c.jfrog.Ping(c.time.Work)
+	peer, ping := c.jfrog.Ping(c.time.Work)
 	var e *wire.Error
 	c.unreachable = errors.As(ping, &e) && e.Status == 0
 	if c.unreachable && wire.IsProxy(e.Err) {
@@ -133,16 +133,21 @@ func (c *check) platform() {
 		c.skip("tls", unreached)
 		c.fail("platform", ping)
 		return
-	case connection.Version == 0:
+	case peer.TLS.Version == 0:
 		c.skip("tls", "http, to this machine alone")
 	default:
-		c.add(row{name: "tls", detail: secured(connection)})
+		c.add(row{name: "tls", detail: secured(peer.TLS)})
 	}
-	if ping != nil {
-		c.notice("platform", ping)
-		return
+	r := row{name: "platform", detail: c.cfg.URL.Host + " responds"}
+	ahead := time.Until(peer.Date).Round(time.Second)
+	switch {
+	case ping != nil: // the exchange, or the creation, shows whether that is a fault
+		r.outcome, r.detail, r.change = noticed, ping.Error(), c.hint(ping, nil)
+	case !peer.Date.IsZero() && ahead.Abs() > clockSkew:
+		r.outcome, r.change = noticed, say("the-id-token-has-expired", "The clocks of JFrog and of this machine are %s "+
+			"apart. A token that one side takes for valid, the other may not.", span(ahead.Abs().Round(time.Minute)))
 	}
-	c.add(row{name: "platform", detail: c.cfg.URL.Host + " responds"})
+	c.add(r)
 }
 
 const unreached = "the platform is not reached"
@@ -237,13 +242,14 @@ func (c *check) claimed() {
 			line = "! " + claimLine(claims, name) + " (" + holderNames[holders].words + ")"
 		}
 		r.lines = append(r.lines, line)
-		if name != "iss" && name != "aud" && holders != ci.Nobody {
+		isShort := len(claimText(claims[name])) <= maxClaim
+		if name != "iss" && name != "aud" && holders != ci.Nobody && isShort {
 			shared[name] = claims[name]
 		}
 	}
 	c.add(r)
 	match := c.matching(claims)
-	if len(match) == 0 {
+	if c.mapping(claims) == "" {
 		c.add(row{name: "mapping", outcome: noticed, detail: "no claim says which repository this is"})
 		return
 	}

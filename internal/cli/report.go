@@ -160,12 +160,16 @@ func (c *check) printJSON(rows []row) error {
 	if c.ids != nil {
 		claims := c.ids.Claims()
 		for _, name := range shownClaims(claims) {
+			value := c.text(claims[name])
+			if len(value) > maxMapping {
+				value = c.text(cut(claimText(claims[name]), maxClaim))
+			}
 			d.Claims = append(d.Claims, reportClaim{
-				c.text(name), c.text(claims[name]), holderNames[c.ci.Holders(claims, name)].key,
+				c.text(cut(name, maxClaim)), value, holderNames[c.ci.Holders(claims, name)].key,
 			})
 		}
-		if match := c.matching(claims); len(match) > 0 {
-			d.Mapping = c.text(match)
+		if c.mapping(claims) != "" {
+			d.Mapping = c.text(c.matching(claims))
 		}
 	}
 	document, err := json.MarshalIndent(d, "", "  ")

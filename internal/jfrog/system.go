@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/ephemeral-ci/jfrog-token/internal/secret"
 	"github.com/ephemeral-ci/jfrog-token/internal/wire"
@@ -21,15 +22,22 @@ const (
 // infoAttempts is how often what a command can do without is asked for.
 const infoAttempts = 2
 
-// Ping reports whether JFrog Access responds, and how the connection to it is
-// secured: the zero state if it is not.
-func (c *Client) Ping(ctx context.Context) (tls.ConnectionState, error) {
-	var state tls.ConnectionState
+// Peer is what a connection shows of who is at its other end.
+type Peer struct {
+	TLS  tls.ConnectionState // zero if the connection is not secured
+	Date time.Time           // by the other side's clock; zero if it does not say
+}
+
+// Ping reports whether JFrog Access responds.
+func (c *Client) Ping(ctx context.Context) (Peer, error) {
+	var p Peer
 	err := c.retry(ctx, OpPing, func() error {
-		_, err := c.plain(ctx, wire.Request{URL: c.url("/access/api/v1/system/ping"), TLS: &state})
+		received := http.Header{}
+		_, err := c.plain(ctx, wire.Request{URL: c.url("/access/api/v1/system/ping"), TLS: &p.TLS, Received: received})
+		p.Date = parseDate(received.Get("Date"))
 		return err
 	})
-	return state, refused(OpPing, err)
+	return p, refused(OpPing, err)
 }
 
 // Version returns Artifactory's version, which it tells whoever may sign in.
