@@ -29,13 +29,13 @@ func (r *run) check(ctx context.Context) error {
 	j.shown, j.lease.Report = true, c.ended
 	c.settings()
 	c.platform()
-	bearer := c.stored()
 	if j.cfg.OIDC() {
 		c.idToken()
 		c.claimed()
-		bearer = c.exchanged()
+		c.created(c.exchanged())
+	} else {
+		c.created(c.stored())
 	}
-	c.created(bearer)
 	c.about()
 	j.lease.TakeBack()
 	if ctx.Err() != nil {
@@ -165,26 +165,22 @@ func secured(s tls.ConnectionState) string {
 
 // stored says what the stored token says about itself, and returns it.
 func (c *check) stored() secret.String {
-	if c.cfg.OIDC() {
-		return secret.String{}
-	}
 	claims, err := jwt.Peek(c.cfg.AccessToken.Reveal())
 	if err != nil {
 		c.add(row{name: "stored_token", detail: "a reference token, which says nothing about itself"})
 		return c.cfg.AccessToken
 	}
-	expiry := claims.Time("exp")
-	detail := fmt.Sprintf("an access token of %s, scope %s, audience %s", orNone(cut(claims.String("sub"), maxClaim)),
-		orNone(cut(claims.String("scp"), maxScope)), orNone(cut(strings.Join(claims.Strings("aud"), " "), maxClaim)))
-	switch {
+	r := row{name: "stored_token", detail: fmt.Sprintf("an access token of %s, scope %s, audience %s", orNone(cut(claims.String("sub"), maxClaim)),
+		orNone(cut(claims.String("scp"), maxScope)), orNone(cut(strings.Join(claims.Strings("aud"), " "), maxClaim)))}
+	switch expiry := claims.Time("exp"); {
 	case expiry.IsZero():
-		c.add(row{name: "stored_token", detail: detail + ", never expires"})
+		r.detail += ", never expires"
 	case expiry.Before(time.Now()):
-		c.add(row{name: "stored_token", outcome: noticed, detail: detail + ", expired at " + expiry.Format(time.RFC3339) +
-			" by this machine's clock"})
+		r.outcome, r.detail = noticed, r.detail+", expired at "+expiry.Format(time.RFC3339)+" by this machine's clock"
 	default:
-		c.add(row{name: "stored_token", detail: detail + ", expires at " + expiry.Format(time.RFC3339)})
+		r.detail += ", expires at " + expiry.Format(time.RFC3339)
 	}
+	c.add(r)
 	return c.cfg.AccessToken
 }
 

@@ -57,7 +57,8 @@ func TestCheckPrintsJSON(t *testing.T) {
 		t.Errorf("expected %+v to have %q", got, hostile)
 	}
 	for line := range strings.Lines(out.String()) {
-		if strings.HasPrefix(strings.TrimSpace(line), "::") || strings.Contains(line, "##[") || strings.Contains(line, "\u202e") {
+		if strings.HasPrefix(strings.TrimSpace(line), "::") ||
+			strings.Contains(line, "##[") || strings.Contains(line, "\u202e") {
 			t.Errorf("a line starts a command, or turns the text: %q", line)
 		}
 	}
