@@ -36,6 +36,7 @@ func (r *run) check(ctx context.Context) error {
 	} else {
 		c.created(c.stored())
 	}
+	c.verified()
 	c.about()
 	j.lease.TakeBack()
 	if ctx.Err() != nil {
@@ -87,12 +88,16 @@ func (c *check) settings() {
 	if cfg.ExpiresIn > 0 {
 		lifetime = span(cfg.ExpiresIn)
 	}
+	description := c.description()
+	if cfg.Pairing != "" { // which has none of these
+		scope, lifetime, description = "", "", ""
+	}
 	var lines []string
 	for _, w := range []struct{ name, value string }{
-		{"url", cfg.URL.String()}, {"oidc-audience", cfg.OIDCAudience}, {"identity-mapping-name", cfg.IdentityMappingName},
+		{"url", cfg.URL.String()}, {"pairing", cfg.Pairing}, {"oidc-audience", cfg.OIDCAudience}, {"identity-mapping-name", cfg.IdentityMappingName},
 		{"project-key", cfg.ProjectKey}, {"application-key", cfg.ApplicationKey},
 		{"scope", cmp.Or(cfg.Scope, scope)}, {"expires-in", lifetime}, {"username", cfg.Username},
-		{"audience", cfg.Audience}, {"description", c.description()},
+		{"audience", cfg.Audience}, {"description", description},
 		{"refreshable", yes(cfg.Refreshable)}, {"include-reference-token", yes(cfg.IncludeReferenceToken)},
 		{"ca-cert", yes(cfg.CACert != "")},
 	} {
@@ -312,7 +317,7 @@ func (c *check) created(bearer secret.String) {
 		c.skip(name, "there is no exchanged token")
 		return
 	}
-	t, err := c.create(bearer, c.first)
+	t, err := c.make(bearer, c.first)
 	switch jfrog.KindOf(err) {
 	case jfrog.Unauthenticated, jfrog.Expired, jfrog.Revoked:
 	default:
@@ -328,6 +333,25 @@ func (c *check) created(bearer secret.String) {
 		last.lines = append(last.lines, "mint hands on the exchanged one. "+onlyExchanged(c.ci.Variable, c.first))
 	default:
 		c.fail(name, err)
+	}
+}
+
+// verified says which services accept the token that the job would get.
+func (c *check) verified() {
+	for _, service := range c.cfg.Verify {
+		name := "verify " + service
+		if c.made.Access.IsZero() {
+			c.skip(name, "there is no token")
+			continue
+		}
+		switch err := c.ask(service, c.made); {
+		case unverified(service, err):
+			c.notice(name, err)
+		case err != nil:
+			c.fail(name, err)
+		default:
+			c.add(row{name: name, detail: "the token is accepted"})
+		}
 	}
 }
 

@@ -17,7 +17,7 @@ func newCheck(format string) (*check, *bytes.Buffer) {
 	environ := []string{"X=y"}
 	var out bytes.Buffer
 	r := &run{inputs: config.NewSource(environ, nil), out: &out}
-	r.ci = ci.Detect(r.inputs.Getenv, environ, &out, &out, false)
+	r.ci = ci.Detect(r.inputs.Getenv, &out, &out, ci.Command)
 	return &check{job: &job{run: r, cfg: &config.Config{Format: format}}}, &out
 }
 

@@ -41,19 +41,13 @@ func (r *run) mint(ctx context.Context) error {
 // the exchanged one itself.
 func (j *job) token() (jfrog.Token, error) {
 	if !j.cfg.OIDC() {
-		if j.cfg.Pairing != "" {
-			return j.lease.Pair(j.cfg.AccessToken, j.cfg.Pairing)
-		}
-		return j.create(j.cfg.AccessToken, jfrog.Token{})
+		return j.make(j.cfg.AccessToken, jfrog.Token{})
 	}
 	exchanged, err := j.exchange()
 	if err != nil || !j.second {
 		return exchanged, err
 	}
-	if j.cfg.Pairing != "" {
-		return j.lease.Pair(exchanged.Access, j.cfg.Pairing)
-	}
-	created, err := j.create(exchanged.Access, exchanged)
+	created, err := j.make(exchanged.Access, exchanged)
 	if jfrog.Refused(err) && !j.cfg.NeedsSecond() {
 		j.second, j.means = false, false
 		j.sayOnlyExchanged(exchanged, err)
@@ -62,21 +56,19 @@ func (j *job) token() (jfrog.Token, error) {
 	return created, err
 }
 
+// make makes the token that the inputs ask for with another one.
+func (j *job) make(bearer secret.String, exchanged jfrog.Token) (jfrog.Token, error) {
+	if j.cfg.Pairing != "" {
+		return j.lease.Pair(bearer, j.cfg.Pairing)
+	}
+	return j.create(bearer, exchanged)
+}
+
 // verify asks the services that must accept the token, each at its own URL.
 func (j *job) verify(t jfrog.Token) error {
 	for _, service := range j.cfg.Verify {
-		name, project, _ := config.ParseService(service)
-		var err error
-		switch ctx := j.time.Work; name {
-		case config.Platform:
-			err = j.jfrog.VerifyPlatform(ctx, t.Access)
-		case config.Artifactory:
-			err = j.jfrog.VerifyArtifactory(ctx, t.Access)
-		case config.Connect:
-			err = j.jfrog.VerifyConnect(ctx, t.Access, j.cfg.ConnectURL, project)
-		}
-		switch {
-		case name == config.Platform && jfrog.KindOf(err) == jfrog.NoEndpoint:
+		switch err := j.ask(service, t); {
+		case unverified(service, err):
 			j.sayUnverified(err)
 		case err != nil:
 			return err
@@ -85,6 +77,23 @@ func (j *job) verify(t jfrog.Token) error {
 		}
 	}
 	return nil
+}
+
+// ask asks one service whether it accepts the token.
+func (j *job) ask(service string, t jfrog.Token) error {
+	switch name, project, _ := config.ParseService(service); name {
+	case config.Platform:
+		return j.jfrog.VerifyPlatform(j.time.Work, t.Access)
+	case config.Artifactory:
+		return j.jfrog.VerifyArtifactory(j.time.Work, t.Access)
+	default:
+		return j.jfrog.VerifyConnect(j.time.Work, t.Access, j.cfg.ConnectURL, project)
+	}
+}
+
+// unverified reports whether a service could not tell, which is no refusal.
+func unverified(service string, err error) bool {
+	return service == config.Platform && jfrog.KindOf(err) == jfrog.NoEndpoint
 }
 
 // handOn sets the outputs and writes the job summary.

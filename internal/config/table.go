@@ -101,7 +101,7 @@ var Inputs = slices.Concat(
 		Input{Name: "connect-url", kind: address, Default: "https://api.connect.jfrog.io",
 			Help: "URL of JFrog Connect, which verify sends the token to."},
 	),
-	group("A pairing token", "mint",
+	group("A pairing token", "mint check",
 		Input{Name: "pairing",
 			Help: "Create a pairing token instead, for this use case: mission-control, or <service>/<use case>, such as " +
 				"artifactory/federated-repo/*. It expires in 5 minutes, and the first pairing spends it."},
