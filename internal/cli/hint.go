@@ -183,7 +183,12 @@ func (j *job) hintRefusal(r *jfrog.Error) hint {
 	if r.Op.Verifies() {
 		return j.hintVerify(r)
 	}
+	if r.Op == jfrog.OpRefresh {
+		return j.hintRefresh(r.Kind)
+	}
 	switch r.Kind {
+	case jfrog.NoRefreshable:
+		return j.hintNoRefreshable()
 	case jfrog.WrongAudience:
 		return say("the-audience-of-the-id-token-is-refused", "The ID token's audience is %s. Set %s to the "+
 			"audience that the integration has in JFrog, or set that one to this.",
@@ -269,6 +274,42 @@ func (j *job) hintVerify(r *jfrog.Error) hint {
 	}
 	return say("a-token-that-access-refuses", "JFrog Access does not accept the token that it has just issued. Set %s to "+
 		"*@*, or add jfac@* to it, and name all groups in one scope.", audience)
+}
+
+// hintRefresh is for a refresh that JFrog refused: the old pair is what it was.
+func (j *job) hintRefresh(k jfrog.Kind) hint {
+	access, refresh := j.inputs.Name("access-token"), j.inputs.Name("refresh-token")
+	switch k {
+	case jfrog.UsedRefresh, jfrog.Revoked:
+		return say("a-refresh-token-that-was-used", "A refresh token works once, and somebody used this one. JFrog's CLI "+
+			"does so by itself with a pair that it was configured with. Set %s and %s to the newest pair, and let only one "+
+			"side refresh it.", access, refresh)
+	case jfrog.Expired:
+		at := ""
+		if exp := j.bearer().Time("exp"); !exp.IsZero() {
+			at = " at " + exp.Format(time.RFC3339)
+		}
+		return say("an-access-token-that-expired-before-its-refresh", "The access token expired%s. JFrog refreshes an expired "+
+			"token only within a grace period, refresh-expiry, if the platform has one. Refresh the token before it expires.", at)
+	case jfrog.ForeignRefresh, jfrog.Unauthenticated:
+		return say("a-refresh-token-of-another-platform", "JFrog refreshes only what it issued itself. Is %s the platform "+
+			"that issued the pair, and is %s a refresh token?", j.inputs.Name("url"), refresh)
+	case jfrog.NoEndpoint:
+		return say("a-platform-without-the-endpoint", "The platform does not refresh tokens at this endpoint. That needs "+
+			"JFrog Artifactory 7.37.9 or later, and %s must be the platform's own.", j.inputs.Name("url"))
+	case jfrog.Forbidden:
+		return say("a-refresh-token-of-another-user", "JFrog refreshes a token for its own user alone. Set %s to the access "+
+			"token that came with %s.", access, refresh)
+	case jfrog.NarrowAudience:
+		return j.hintAudience()
+	}
+	return hint{}
+}
+
+func (j *job) hintNoRefreshable() hint {
+	return say("refreshable-tokens-are-not-allowed", "The platform issues no refreshable tokens (allow-refreshable in the "+
+		"configuration of Access). Leave out %s, and set %s to how long the job takes.", j.inputs.Name("refreshable"),
+		j.inputs.Name("expires-in"))
 }
 
 // bearer is the token that JFrog refused, as far as it is known: the stored one.

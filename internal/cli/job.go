@@ -49,7 +49,7 @@ func (r *run) start(ctx context.Context, command string) (*job, context.CancelFu
 		err = j.open()
 	}
 	if err == nil {
-		err = r.ci.Hide(cfg.AccessToken, cfg.IDToken)
+		err = r.ci.Hide(cfg.AccessToken, cfg.RefreshToken, cfg.IDToken)
 	}
 	if err != nil {
 		if j.lease != nil {

@@ -33,13 +33,21 @@ func (r *run) mint(ctx context.Context) error {
 		return j.closed(ctx, err)
 	}
 	j.sayToken(token)
+	if token.Refresh.IsZero() && (j.cfg.Refreshable || j.cfg.Refreshes()) {
+		j.sayNoRefreshToken()
+	}
 	j.sayUsage()
 	return nil
 }
 
 // token gets the job's token: with the stored token, or an exchanged one, or
-// the exchanged one itself.
+// the exchanged one itself, or the successor of a pair.
 func (j *job) token() (jfrog.Token, error) {
+	if j.cfg.Refreshes() {
+		return j.lease.Refresh(j.cfg.AccessToken, jfrog.RefreshRequest{
+			Refresh: j.cfg.RefreshToken, IncludeReferenceToken: j.cfg.IncludeReferenceToken,
+		})
+	}
 	if !j.cfg.OIDC() {
 		return j.make(j.cfg.AccessToken, jfrog.Token{})
 	}
@@ -142,7 +150,7 @@ func (j *job) outputs(t jfrog.Token) []ci.Output {
 	if j.cfg.IncludeReferenceToken {
 		hidden("reference-token", t.Reference)
 	}
-	if j.cfg.Refreshable {
+	if j.cfg.Refreshable || j.cfg.Refreshes() {
 		hidden("refresh-token", t.Refresh)
 	}
 	// The names that JFrog's set-up action uses.

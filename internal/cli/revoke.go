@@ -61,7 +61,7 @@ func (r *run) revokeSaved(ctx context.Context) error {
 	all, cancel := b.Cleanup()
 	defer cancel()
 	markers, err := r.ci.States()
-	busy, ended := false, map[string]bool{}
+	busy, ended, saved := false, map[string]bool{}, r.readAll(markers)
 	for i, m := range markers {
 		s, others, e := r.take(m)
 		switch {
@@ -78,7 +78,7 @@ func (r *run) revokeSaved(ctx context.Context) error {
 		default:
 			ended[m] = true
 			part, cancel := wire.Share(all, len(markers)-i)
-			err = errors.Join(err, r.end(part, s))
+			err = errors.Join(err, r.end(part, s, beside(m, saved)))
 			cancel()
 		}
 	}
@@ -90,6 +90,22 @@ func (r *run) revokeSaved(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	return err
+}
+
+// readAll returns the states that can be read.
+func (r *run) readAll(markers []string) []lease.State {
+	var list []lease.State
+	for _, m := range markers {
+		if s, err := r.read(m); err == nil {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+// beside returns the states but that of a marker.
+func beside(marker string, saved []lease.State) []lease.State {
+	return slices.DeleteFunc(slices.Clone(saved), func(s lease.State) bool { return s.Marker == marker })
 }
 
 // take returns a state, and locks it if it is this job's: to lock that of
@@ -115,8 +131,8 @@ func (r *run) othersUseEnv(ended map[string]bool) bool {
 	})
 }
 
-// end ends what one mint saved.
-func (r *run) end(ctx context.Context, s lease.State) error {
+// end ends what one mint saved, beside others.
+func (r *run) end(ctx context.Context, s lease.State, others []lease.State) error {
 	u, wrong := config.ParseURL(s.URL)
 	if wrong != "" {
 		if s.URL != "" {
@@ -131,7 +147,7 @@ func (r *run) end(ctx context.Context, s lease.State) error {
 	}
 	_, c := r.platform(u, roots, wire.CleanupAttempts)
 	l := lease.Resume(r.ci, c, s)
-	l.Credential = r.credential(s)
+	l.Credential, l.Others = r.credential(s), others
 	said := false
 	l.Report = func(e lease.Event) { said = true; r.sayRevoked(e, s) }
 	ok := l.Revoke(ctx)

@@ -21,7 +21,10 @@ import (
 
 func (j *job) sayStart() {
 	credential := "a stored token"
-	if j.cfg.OIDC() {
+	switch {
+	case j.cfg.Refreshes():
+		credential = "a token to refresh"
+	case j.cfg.OIDC():
 		credential = "an ID token for the provider " + j.cfg.ProviderName
 	}
 	j.ci.Info(fmt.Sprintf("jfrog-token %s: %s at %s", Version(), credential, j.cfg.URL))
@@ -77,6 +80,11 @@ func revocable(t jfrog.Token) string {
 		return "revocable"
 	}
 	return "not revocable"
+}
+
+// sayNoRefreshToken warns of a refresh token that JFrog did not return.
+func (j *job) sayNoRefreshToken() {
+	j.ci.Warning(append([]string{"JFrog returned no refresh token"}, j.hintNoRefreshable().all()...)...)
 }
 
 // sayUsage says how later steps get the token.
@@ -140,6 +148,8 @@ func (j *job) sayEvent(e lease.Event) {
 	switch {
 	case e.Outcome == "":
 		j.ci.Warning(e.Err.Error())
+	case e.Role == lease.Replaced && j.cfg.Revoke:
+		j.sayReplaced(e, "When the job ends, revoke revokes the old token: if it is still there, it has no successor.")
 	case e.Outcome == lease.Unknown:
 		j.sayUnknown(e)
 	case e.Outcome == lease.Kept:
@@ -170,6 +180,8 @@ func (r *run) sayRevoked(e lease.Event, s lease.State) {
 	switch {
 	case e.Role == lease.Orphan:
 		line = orphan(e) + outcome(e)
+	case e.Role == lease.Replaced && e.Outcome == jfrog.WasRevoked:
+		line += ", as its refresh had an unknown outcome; it has no successor"
 	case means:
 		line = "exchanged " + line
 	}
@@ -208,16 +220,41 @@ func (r *run) sayUnknown(e lease.Event) {
 			"received; each can be used once, and expires within 5 minutes", plural(e.Lost, "request", "requests")))
 		return
 	}
+	if e.Role == lease.Replaced {
+		r.sayReplaced(e)
+		return
+	}
+	found := "If it exists, it expires by " + e.Until.Format(time.RFC3339)
+	if e.Marker != "" {
+		found = fmt.Sprintf("If it exists, it has %q in its description, and expires by %s", e.Marker, e.Until.Format(time.RFC3339))
+	}
 	lines := []string{
-		"the outcome of a request is unknown, and JFrog may have made a token that nobody holds: " + e.Err.Error(),
-		fmt.Sprintf("If it exists, it has %q in its description, and expires by %s.", e.Marker,
-			e.Until.Format(time.RFC3339)),
+		"the outcome of a request is unknown, and JFrog may have made a token that nobody holds: " + e.Err.Error(), found + ".",
+	}
+	if e.Role == lease.Successor {
+		lines = []string{
+			"token " + orNone(e.ID) + " was refreshable: whoever used its refresh token has a successor, which could not be " +
+				"looked up: " + e.Err.Error(),
+			found + ". If a later step of this job refreshed the token, that step revokes the successor.",
+		}
 	}
 	if errors.Is(e.Err, lease.ErrNoCredential) && !r.action {
 		lines = append(lines, fmt.Sprintf("With the %s and %s that mint had, revoke looks it up.", r.ci.Variable("url"),
 			r.ci.Variable("access-token")))
 	}
 	r.ci.Warning(lines...)
+}
+
+// sayReplaced says that a refresh may have made a token that nobody holds. It
+// carries no marker of this mint. then are lines that follow.
+func (r *run) sayReplaced(e lease.Event, then ...string) {
+	until := "when a token of its lifetime does"
+	if !e.Until.IsZero() {
+		until = "by " + e.Until.Format(time.RFC3339)
+	}
+	lines := []string{"the outcome of the refresh is unknown: JFrog may have replaced token " + orNone(e.ID) + " by one " +
+		"that nobody holds, which expires " + until}
+	r.ci.Warning(append(lines, then...)...)
 }
 
 func orphan(e lease.Event) string { return "token " + e.ID + ", which nobody holds: " }

@@ -25,8 +25,9 @@ type Config struct {
 	IdentityMappingName string        `env:"IDENTITY_MAPPING_NAME"`
 	ProjectKey          string        `env:"PROJECT_KEY"`
 	ApplicationKey      string        `env:"APPLICATION_KEY"`
-	AccessToken         secret.String `env:"ACCESS_TOKEN"` // stored mode if it is set
-	CACert              string        `env:"CA_CERT"`      // PEM text, or an absolute path
+	AccessToken         secret.String `env:"ACCESS_TOKEN"`  // stored mode if it is set
+	RefreshToken        secret.String `env:"REFRESH_TOKEN"` // refresh mode if it is set
+	CACert              string        `env:"CA_CERT"`       // PEM text, or an absolute path
 
 	Scope                 string        `env:"SCOPE"` // groups included
 	Groups                string        `env:"GROUPS"`
@@ -66,6 +67,9 @@ type Config struct {
 
 // OIDC reports whether an ID token is the proof, not a stored token.
 func (c *Config) OIDC() bool { return c.ProviderName != "" }
+
+// Refreshes reports whether the token is the successor of another one.
+func (c *Config) Refreshes() bool { return !c.RefreshToken.IsZero() }
 
 // Revocable reports whether JFrog is asked to keep the token revocable.
 func (c *Config) Revocable() bool { return c.ForceRevocable == nil || *c.ForceRevocable }

@@ -69,6 +69,9 @@ func (r *reader) check(command string) {
 	if c.ExportEnv {
 		r.warn("export-env", "is on: every later step of the job holds the token, whatever it runs")
 	}
+	if command == "mint" {
+		r.refresh()
+	}
 	c.Scope = r.scope(c.Scope, c.Groups)
 	if c.ExpiresIn%time.Second != 0 {
 		r.problem("expires-in", "must be whole seconds")
@@ -176,6 +179,8 @@ func (r *reader) credential() {
 	switch {
 	case oidc && r.IsSet("access-token"):
 		r.problem("access-token", "cannot stand beside oidc-provider-name; remove one of the two")
+	case !oidc && !r.IsSet("access-token") && r.IsSet("refresh-token"):
+		r.problem("refresh-token", "needs "+r.Variable("access-token")+", the access token that it came with")
 	case !oidc && !r.IsSet("access-token"):
 		r.missing()
 	}
@@ -199,6 +204,38 @@ func (r *reader) credential() {
 		}
 		if c.OIDCAudience != "" {
 			r.warn("oidc-audience", "has no effect beside id-token: its audience is already fixed")
+		}
+	}
+}
+
+// refresh checks refresh mode. A refresh returns a token with what the old one
+// had: an input that asks for something else would have no effect.
+func (r *reader) refresh() {
+	c := r.c
+	if !r.IsSet("refresh-token") {
+		return
+	}
+	if r.IsSet("oidc-provider-name") {
+		r.problem("refresh-token", "cannot stand beside oidc-provider-name; remove one of the two")
+	}
+	if v := c.RefreshToken.Reveal(); quoted(v) {
+		r.problem("refresh-token", "is in quotes; remove them")
+	} else if strings.ContainsFunc(v, secret.NotInToken) {
+		r.problem("refresh-token", "holds whitespace or another character that no token has")
+	}
+	for _, name := range []string{
+		"scope", "groups", "expires-in", "username", "audience", "description", "project-key", "refreshable", "force-revocable",
+	} {
+		set := r.IsSet(name)
+		switch name { // false asks for nothing
+		case "refreshable":
+			set = c.Refreshable
+		case "force-revocable":
+			set = c.ForceRevocable != nil && *c.ForceRevocable
+		}
+		if set {
+			r.problem(name, "has no effect beside "+r.Name("refresh-token")+": the new token has what the old one had; "+
+				"remove it")
 		}
 	}
 }

@@ -69,6 +69,8 @@ var Inputs = slices.Concat(
 		Input{Name: "access-token", kind: secretText, or: "JF_ACCESS_TOKEN",
 			Help: "Stored identity, access or reference token. Turns stored mode on. " +
 				"Default: the variable JF_ACCESS_TOKEN, which OIDC mode ignores."},
+		Input{Name: "refresh-token", kind: secretText, Commands: "mint",
+			Help: "Refresh token that belongs to access-token. Replaces both by a new pair instead of creating a token."},
 		Input{Name: "ca-cert",
 			Help: "Further trusted root certificates: PEM text of at most 16 KiB, or the path of a PEM file."},
 	),

@@ -68,7 +68,7 @@ func TestSnippetsSetInputsThatExist(t *testing.T) {
 	fence := regexp.MustCompile("(?s)```yaml\n(.*?)```")
 	variable := regexp.MustCompile(`\bJFROG_TOKEN_([A-Z_]+)=?:?`)
 	snippets := 0
-	for _, file := range []string{"README.md", "docs.md", "docs/ci.md", "docs/connect.md", "docs/drone.md"} {
+	for _, file := range []string{"README.md", "docs.md", "docs/ci.md", "docs/connect.md", "docs/drone.md", "docs/refresh.md"} {
 		text, err := os.ReadFile(filepath.Join(root, file))
 		if err != nil {
 			t.Fatal(err)

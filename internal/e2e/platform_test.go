@@ -189,6 +189,7 @@ func cmdSource(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	s.Step.Outputs = map[string]string{
 		"token": dotenv["JF_ACCESS_TOKEN"], "username": dotenv["JF_USER"], "url": dotenv["JF_URL"], "token-id": dotenv["JFROG_TOKEN_ID"],
+		"refresh-token": dotenv["JF_REFRESH_TOKEN"],
 	}
 	s.write(ts, "env", renderOutputs(dotenv))
 }

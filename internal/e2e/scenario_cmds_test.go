@@ -128,6 +128,22 @@ func cmdPaired(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
+// cmdAnotherStep begins another step of the job, which is given what the last one put out.
+func cmdAnotherStep(ts *testscript.TestScript, _ bool, _ []string) {
+	s := of(ts)
+	s.extra = nil
+	s.extra = map[string]string{"TOKEN": s.named("TOKEN"), "REFRESH_TOKEN": s.named("REFRESH_TOKEN")}
+	s.before = append(s.before, s.Step)
+	s.Step = &runnertest.Step{Action: s.Step.Action}
+}
+
+// cmdStepBefore goes back to the step before: the runner starts post steps in reverse.
+func cmdStepBefore(ts *testscript.TestScript, _ bool, _ []string) {
+	s := of(ts)
+	last := len(s.before) - 1
+	s.Step, s.before, s.extra = s.before[last], s.before[:last], nil
+}
+
 // cmdIssued waits until the platform has issued so many tokens, in all.
 func cmdIssued(ts *testscript.TestScript, _ bool, args []string) {
 	s := of(ts)

@@ -82,7 +82,7 @@ var commands = map[string]func(*testscript.TestScript, bool, []string){
 	"run": cmdRun, "call": cmdCall, "source": cmdSource, "mode": cmdMode, "dotenv": cmdDotenv, "nothing-left": cmdNothingLeft,
 	"signal": cmdSignal, "within": cmdWithin, "appears": cmdAppears, "refreshed": cmdRefreshed, "issued": cmdIssued,
 	"states": cmdStates, "left-over": cmdLeftOver, "long-ca": cmdLongCA, "unmasked": cmdUnmasked,
-	"variables": cmdVariables, "json": cmdJSON,
+	"variables": cmdVariables, "json": cmdJSON, "another-step": cmdAnotherStep, "step-before": cmdStepBefore,
 }
 
 // scenario is a site and what one scenario did there.
@@ -93,7 +93,8 @@ type scenario struct {
 	extra map[string]string // what it may name in ${}, beside what every scenario may
 	// platformInput names the variables of inputs on another CI than GitHub.
 	platformInput func(string) string
-	further       []string // secrets, beside those of the site
+	further       []string           // secrets, beside those of the site
+	before        []*runnertest.Step // of the job
 	jobAPI        *runnertest.JobAPI
 	// The CI that hides values while the job runs, if it is one of these.
 	azure     *runnertest.AzureAgent
@@ -214,6 +215,12 @@ func (s *Site) named(name string) string {
 		return s.Issuer.URL()
 	case "STORED":
 		return s.Platform.Stored(0)
+	case "OTHER":
+		return s.Platform.Stored(1)
+	case "STORED_REFRESH":
+		return s.Platform.StoredRefresh(0)
+	case "TOKEN", "REFRESH_TOKEN":
+		return s.Step.Outputs[strings.ToLower(strings.ReplaceAll(name, "_", "-"))]
 	case "ID_TOKEN":
 		return s.Issuer.Mint("https://github.com/acme", nil)
 	case "ID_TOKEN_ENDING":

@@ -73,6 +73,7 @@ var snippetSkips = map[string]string{
 	"docs/troubleshooting.md, No permission for an ID token, yaml": "no commands",
 	"docs/troubleshooting.md, A pull request from a fork, yaml":    "no commands",
 	"docs/troubleshooting.md, A run of Dependabot, yaml":           "no commands",
+	"docs/refresh.md, A job that outlives its token, yaml":         "a-token-is-refreshed-by-a-later-step has its two steps",
 	"docs/ci.md, Anywhere else, powershell":                        "there is no PowerShell here",
 	"docs/connect.md, A token for the API of Connect, yaml":        "it needs JFrog Connect; scenarios of verify send the request",
 }

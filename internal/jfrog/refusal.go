@@ -14,6 +14,7 @@ type Op string
 const (
 	OpExchange Op = "exchange ID token"
 	OpCreate   Op = "create token"
+	OpRefresh  Op = "refresh token"
 	OpRevoke   Op = "revoke token"
 	OpList     Op = "list tokens"
 	OpPair     Op = "create pairing token"
@@ -54,6 +55,9 @@ const (
 	IDTokenExpired              // the ID token has expired, or is not valid yet
 	BadSignature                // JFrog did not accept the ID token's signature
 	NoProject                   // Connect does not know the project
+	NoRefreshable               // the platform issues no refreshable tokens
+	UsedRefresh                 // there is no such refresh token, or it was used up
+	ForeignRefresh              // another platform issued the refresh token
 )
 
 // Error is a request that was not granted.
@@ -135,6 +139,17 @@ func classify(op Op, e *wire.Error) Kind {
 			return NoUser
 		case (e.Status == http.StatusBadRequest || e.Status == http.StatusForbidden || e.Status == http.StatusNotFound) && says("group"):
 			return NoGroup
+		case (e.Status == http.StatusBadRequest || e.Status == http.StatusForbidden) && says("refreshable"):
+			return NoRefreshable
+		}
+	case OpRefresh:
+		switch {
+		case says("grant type"): // older than 7.37.9
+			return NoEndpoint
+		case e.Status == http.StatusNotFound && says("refresh token"):
+			return UsedRefresh
+		case e.Status == http.StatusBadRequest:
+			return ForeignRefresh
 		}
 	case OpVerifyConnect:
 		if e.Status == http.StatusNotFound && says("project", "fleet") { // which Connect also calls a project

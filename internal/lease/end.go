@@ -19,6 +19,8 @@ const (
 	Exchanged             // a means to the job's own
 	Orphan                // made by a request whose response was lost, or by a refresh
 	Pairing               // a pairing token whose response was lost
+	Replaced              // by a refresh whose outcome is unknown
+	Successor             // of a token that somebody else refreshed; Held is that token
 )
 
 // Unknown is the outcome of a request that may have made a token which could
@@ -35,7 +37,8 @@ type Event struct {
 	Role    Role
 	Outcome jfrog.Outcome
 	Err     error
-	// Of Unknown: how to find the token, and when it is over.
+	// Of Unknown: how to find the token, "" if it carries no marker of this
+	// mint, and when it is over, zero if that is not known.
 	Marker string
 	Until  time.Time
 	Lost   int // exchanges
@@ -47,6 +50,7 @@ var (
 	errNoID         = errors.New("JFrog returned no token id, so that it could not be told from others")
 	errUnlisted     = errors.New("JFrog does not list a token that expires within 3 hours and is not revocable")
 	errNotYet       = errors.New("JFrog lists none yet, and may still be storing one")
+	errNoMarker     = errors.New("the successor of a refreshed token carries no marker of this step")
 )
 
 // end revokes every token of the lease that is not the job's to keep, and what
@@ -56,8 +60,10 @@ func (l *Lease) end(ctx context.Context) bool {
 	switch {
 	case l.state.Pending == pendingCreate && time.Now().After(l.state.Until):
 		l.state.Pending = ""
+	case l.state.Pending == pendingRefresh && (!l.again || !l.state.Revoke):
+		l.sayReplaced(l.state.Tokens[0])
 	case l.state.Pending == pendingCreate:
-		ok = l.revokeOrphans(ctx)
+		ok = l.revokeOrphans(ctx, Event{Role: Orphan})
 	case l.state.Pending == pendingPairing:
 		l.Report(Event{Role: Pairing, Outcome: Unknown, Lost: max(1, l.lost), Until: l.state.Until})
 		if l.again {
@@ -74,6 +80,11 @@ func (l *Lease) end(ctx context.Context) bool {
 	for i := len(l.state.Tokens) - 1; i >= 0; i-- {
 		switch h := l.state.Tokens[i]; {
 		case !l.state.Revoke && h.HandedOn:
+			continue
+		case h.Replaced && l.state.Revoke && !l.again: // the job may go on with it
+			continue
+		case h.Replaced && !l.state.Revoke:
+			l.state.Pending, l.state.Tokens = "", nil
 			continue
 		case h.Exchanged && l.looksUpAgain():
 			l.Report(Event{Held: h, Role: Exchanged, Outcome: Kept})
@@ -96,8 +107,11 @@ func (l *Lease) end(ctx context.Context) bool {
 func (l *Lease) revoke(ctx context.Context, i int) bool {
 	h := l.state.Tokens[i]
 	e := Event{Held: h, Outcome: jfrog.HasExpired}
-	if h.Exchanged {
+	switch {
+	case h.Exchanged:
 		e.Role = Exchanged
+	case h.Replaced:
+		e.Role = Replaced
 	}
 	if !h.expired() {
 		ctx, cancel := wire.Share(ctx, i+1)
@@ -105,15 +119,36 @@ func (l *Lease) revoke(ctx context.Context, i int) bool {
 		e.Outcome, e.Err = l.tryAll(ctx, h)
 	}
 	l.Report(e)
-	if h.Refreshable && e.Outcome == jfrog.AlreadyGone {
+	switch {
+	case h.Replaced && e.Outcome != jfrog.FailedRevoke:
+		if l.state.Pending = ""; e.Outcome != jfrog.WasRevoked { // which nobody can refresh any more
+			l.sayReplaced(h)
+		}
+	case h.Refreshable && e.Outcome == jfrog.AlreadyGone && l.state.Refreshed:
+		l.Report(Event{Held: h, Role: Successor, Outcome: Unknown, Err: errNoMarker, Until: time.Now().Add(h.Lifetime).UTC().Truncate(time.Second)})
+	case h.Refreshable && e.Outcome == jfrog.AlreadyGone && l.Credential.IsZero() && l.refreshedByOther(h):
+	case h.Refreshable && e.Outcome == jfrog.AlreadyGone:
 		// Whoever used the refresh token has a successor: JFrog's CLI does so
 		// by itself.
 		l.state.Until = time.Now().Add(h.Lifetime).UTC().Truncate(time.Second)
-		if !l.revokeOrphans(ctx) {
+		if !l.revokeOrphans(ctx, Event{Held: h, Role: Successor}) {
 			l.state.Pending = pendingCreate
 		}
 	}
 	return e.Outcome != jfrog.FailedRevoke
+}
+
+// sayReplaced says that a token may have a successor that nobody holds.
+func (l *Lease) sayReplaced(h Held) {
+	if l.state.Until.IsZero() || time.Now().Before(l.state.Until) {
+		l.Report(Event{Held: h, Role: Replaced, Outcome: Unknown, Until: l.state.Until})
+	}
+}
+
+// refreshedByOther reports whether another mint refreshed the token, and has its
+// successor.
+func (l *Lease) refreshedByOther(h Held) bool {
+	return h.ID != "" && slices.ContainsFunc(l.Others, func(s State) bool { return s.Replaces == h.ID })
 }
 
 // tryAll revokes a token with itself or, if it may not, with any other bearer:
@@ -160,8 +195,9 @@ func (l *Lease) bearers() []secret.String {
 const storing = 2 * time.Second
 
 // revokeOrphans looks up the tokens that carry the marker besides those that
-// are held, and revokes them. It reports whether it could.
-func (l *Lease) revokeOrphans(ctx context.Context) bool {
+// are held, and revokes them. It reports whether it could; unknown is the event
+// if it could not.
+func (l *Lease) revokeOrphans(ctx context.Context, unknown Event) bool {
 	orphans, bearer, err := l.lookUp(ctx)
 	if l.again && err == nil && len(orphans) == 0 && l.state.Pending == pendingCreate {
 		select {
@@ -188,7 +224,8 @@ func (l *Lease) revokeOrphans(ctx context.Context) bool {
 		err = errNotYet
 	}
 	if err != nil {
-		l.Report(Event{Role: Orphan, Outcome: Unknown, Err: err, Marker: l.Marker(), Until: l.state.Until})
+		unknown.Outcome, unknown.Err, unknown.Marker, unknown.Until = Unknown, err, l.Marker(), l.state.Until
+		l.Report(unknown)
 	}
 	if ok && (l.again || all || !l.state.Listed) {
 		l.state.Pending = ""
@@ -215,6 +252,11 @@ func (l *Lease) lookUp(ctx context.Context) ([]jfrog.Listed, secret.String, erro
 	for _, h := range l.state.Tokens {
 		if known[h.ID] = true; h.ID == "" && !h.Exchanged {
 			return nil, secret.String{}, errNoID
+		}
+	}
+	for _, s := range l.Others {
+		for _, h := range s.Tokens {
+			known[h.ID] = true
 		}
 	}
 	err := ErrNoCredential

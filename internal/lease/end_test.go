@@ -224,7 +224,7 @@ func TestSuccessorOfARefreshableToken(t *testing.T) {
 		w, token := minted(t)
 		w.refresh(token)
 		w.revoke("")
-		w.must("told", w.told(), []string{"job already gone", "orphan unknown"})
+		w.must("told", w.told(), []string{"job already gone", "successor unknown"})
 		e := w.events[1]
 		if "["+w.ci.saved().Marker+"]" != e.Marker || e.Err == nil || time.Until(e.Until) < 9*time.Minute || time.Until(e.Until) > 10*time.Minute {
 			t.Errorf("expected %+v to say how it is found, and when it is over", e)

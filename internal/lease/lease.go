@@ -8,7 +8,9 @@
 //   - Whatever fails once a token may exist revokes it, or leaves the state
 //     with which revoke will.
 //   - If the outcome of a request is unknown, the token that may exist is
-//     looked up by its marker and revoked, now and once more in revoke.
+//     looked up by its marker and revoked, now and once more in revoke. The
+//     successor that a refresh may have made carries no marker of its own:
+//     revoke revokes the old token, after which there will be none.
 //   - A state is dropped only when its token is revoked, gone, expired or not
 //     revocable.
 package lease
@@ -43,6 +45,8 @@ type Lease struct {
 	// Credential looks up and revokes if no token of the lease can; the zero
 	// String if there is none.
 	Credential secret.String
+	// Others are the states of other mints: what they hold is not orphaned.
+	Others []State
 	// Report receives what became of each token.
 	Report func(Event)
 
@@ -117,7 +121,7 @@ func (l *Lease) Create(bearer secret.String, r jfrog.CreateRequest) (jfrog.Token
 	}
 	ctx, cancel := l.time.Cleanup()
 	defer cancel()
-	l.revokeOrphans(ctx)
+	l.revokeOrphans(ctx, Event{Role: Orphan})
 	return t, l.save()
 }
 
@@ -138,6 +142,32 @@ func (l *Lease) Pair(bearer secret.String, useCase string) (jfrog.Token, error) 
 	}
 	if lost > 0 {
 		l.Report(Event{Role: Pairing, Outcome: Unknown, Lost: lost})
+	}
+	return t, l.hold(t)
+}
+
+// Refresh replaces the pair of an access token and its refresh token. Until the
+// outcome is known, the lease holds the old token.
+func (l *Lease) Refresh(access secret.String, r jfrog.RefreshRequest) (jfrog.Token, error) {
+	old := jfrog.Peek(access)
+	old.Refresh = r.Refresh
+	if err := l.ci.Hide(old.Hidden()...); err != nil {
+		return jfrog.Token{}, err
+	}
+	l.state.Refreshed, l.state.Replaces, l.state.Pending, l.state.Tokens = true, old.ID, pendingRefresh, []Held{replaced(old)}
+	if until, _ := l.time.Work.Deadline(); old.Lifetime > 0 {
+		l.state.Until = until.Add(old.Lifetime).UTC().Truncate(time.Second)
+	}
+	if err := l.save(); err != nil {
+		l.state.Pending, l.state.Tokens = "", nil
+		return jfrog.Token{}, err
+	}
+	t, lost, err := l.jfrog.Refresh(l.time.Work, access, r)
+	if err == nil || lost == 0 { // it is gone, or nobody touched it
+		l.state.Pending, l.state.Tokens = "", nil
+	}
+	if err != nil {
+		return jfrog.Token{}, err
 	}
 	return t, l.hold(t)
 }

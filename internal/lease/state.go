@@ -16,6 +16,7 @@ const (
 	pendingExchange = "exchange"
 	pendingCreate   = "create"
 	pendingPairing  = "pairing"
+	pendingRefresh  = "refresh"
 )
 
 // State is what mint saves for revoke: all that it needs, so that revoke reads
@@ -32,14 +33,20 @@ type State struct {
 	EnvFile string `json:"env_file"`
 
 	Marker string `json:"marker"`
-	// Pending is "create", "exchange" or "pairing" if such a request is under way, or its
-	// outcome is unknown.
+	// Pending is "create", "exchange", "pairing" or "refresh" if such a request is
+	// under way, or its outcome is unknown.
 	Pending string `json:"pending"`
 	// Of the token that may exist: when it expires at the latest, how it is
 	// described, and whether JFrog lists it.
 	Until       time.Time `json:"until"`
 	Description string    `json:"description"`
 	Listed      bool      `json:"listed"`
+
+	// Refreshed says that the token comes from a refresh: JFrog describes it as
+	// the one that it replaced, with the marker of another mint or with none.
+	Refreshed bool `json:"refreshed"`
+	// Replaces is the id of the token that was refreshed, as far as it is known.
+	Replaces string `json:"replaces"`
 
 	Tokens []Held `json:"tokens"`
 }
@@ -57,6 +64,7 @@ type Held struct {
 	Exchanged   bool          `json:"exchanged"`
 	HandedOn    bool          `json:"handed_on"`
 	Refreshable bool          `json:"refreshable"`
+	Replaced    bool          `json:"replaced"` // by a refresh whose outcome is unknown
 }
 
 // written is a secret that is written down on purpose: here, and in the
@@ -75,6 +83,12 @@ func held(t jfrog.Token) Held {
 		h.Expires = time.Now().Add(t.Lifetime).UTC().Truncate(time.Second)
 	}
 	return h
+}
+
+// replaced is the token that a refresh is about to replace. JFrog stores every
+// refreshable token, and revokes it.
+func replaced(t jfrog.Token) Held {
+	return Held{Token: written{t.Access}, ID: t.ID, Expires: t.Expiry, Lifetime: t.Lifetime, Revocable: true, Replaced: true}
 }
 
 func (h Held) expired() bool { return !h.Expires.IsZero() && !time.Now().Before(h.Expires) }
@@ -120,5 +134,5 @@ func (s State) settled() bool {
 // Over reports whether everything that the state names has expired.
 func (s State) Over() bool {
 	return !slices.ContainsFunc(s.Tokens, func(h Held) bool { return !h.expired() }) &&
-		(s.Pending != pendingCreate || !s.Until.IsZero() && time.Now().After(s.Until))
+		(s.Pending != pendingCreate && s.Pending != pendingRefresh || !s.Until.IsZero() && time.Now().After(s.Until))
 }

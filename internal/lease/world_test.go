@@ -61,7 +61,14 @@ func (c *fakeCI) Save(marker string, state []byte) error {
 		what += " " + s.Pending
 	}
 	for _, h := range s.Tokens {
-		what += map[bool]string{true: " exchanged", false: " created"}[h.Exchanged]
+		switch {
+		case h.Exchanged:
+			what += " exchanged"
+		case h.Replaced:
+			what += " replaced"
+		default:
+			what += " created"
+		}
 		if h.HandedOn {
 			what += "*"
 		}
@@ -236,7 +243,7 @@ func (w *world) revoke(credential string) bool {
 func (w *world) told() []string {
 	var list []string
 	for _, e := range w.events {
-		what := map[Role]string{Job: "job", Exchanged: "exchanged", Orphan: "orphan"}[e.Role]
+		what := map[Role]string{Job: "job", Exchanged: "exchanged", Orphan: "orphan", Replaced: "replaced", Successor: "successor"}[e.Role]
 		list = append(list, what+" "+string(e.Outcome))
 	}
 	return list
