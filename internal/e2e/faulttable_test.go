@@ -26,6 +26,7 @@ type request struct {
 	// https://pkg.go.dev/net/http#Transport
 	resent bool
 	again  bool // another of the table is alike, and meets the answers that differ in their text or number alone
+	once   bool // it is never repeated, whatever the answer
 	// only are the names of the faults that it meets; nil: of all.
 	only []string
 }
@@ -46,6 +47,7 @@ var requests = []request{
 	{name: "verify artifactory", on: "version", job: "verified", fatal: true, resent: true, again: true},
 	{name: "verify connect", on: "connect", job: "verified", fatal: true, resent: true, again: true},
 	{name: "create the narrower", on: "create", job: "narrow", fatal: true, mints: true, again: true},
+	{name: "refresh", on: "refresh", job: "refresh", fatal: true, mints: true, once: true, again: true},
 }
 
 // class is what section "Requests" of the contract says about an answer.
@@ -206,6 +208,9 @@ func cells() []cell {
 	var all []cell
 	add := func(r request, name string, f jfrogtest.Fault, c class) {
 		f.On = r.on
+		if r.once && c == retried {
+			c = refused
+		}
 		wanted := func(name string) bool { return r.only == nil || slices.Contains(r.only, name) }
 		takesAll := r.post && c == retried && f.Status != 503 && f.Kind != "close" // of 15 s: two are enough
 		if c == renewed || c == silent || c == retried && !takesAll {

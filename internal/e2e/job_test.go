@@ -32,6 +32,9 @@ var jobs = map[string]struct {
 	}},
 	"stored":   {with: "access-token: ${STORED}\n", jfrog: usual()},
 	"verified": {with: "access-token: ${STORED}\nverify: platform artifactory connect:shop\nconnect-url: ${JF_URL}\n", jfrog: usual()},
+	"refresh": {with: "access-token: ${STORED}\nrefresh-token: ${STORED_REFRESH}\n", jfrog: jfrogtest.Config{
+		Tokens: []jfrogtest.StoredToken{{User: "ci-bot", ExpiresIn: 3600, Refreshable: true, ForceRevocable: true}},
+	}},
 }
 
 // job is a site with one of the jobs in it.
@@ -135,7 +138,7 @@ func (j *job) decode(t *testing.T, text string) state {
 		return s // nothing is left to do
 	}
 	if s.WrittenBy != "jfrog-token" || !regexp.MustCompile(`^jt-[A-Z2-7]{16}$`).MatchString(s.Marker) ||
-		!slices.Contains([]string{"", "create", "exchange"}, s.Pending) {
+		!slices.Contains([]string{"", "create", "exchange", "refresh"}, s.Pending) {
 		t.Errorf("the state says it is written by %q, marker %q, pending %q", s.WrittenBy, s.Marker, s.Pending)
 	}
 	return s
@@ -175,7 +178,7 @@ func (j *job) checkMain(t *testing.T, res *runnertest.Result) {
 				t.Errorf("%s lives %v longer than the state says", token.ID, late)
 			}
 		case j.refusedToRevoke(token):
-		case j.lostExchange(token, saved, res.Code == 0):
+		case j.lostExchange(token, saved, res.Code == 0), saved.lostRefresh(token):
 		default:
 			t.Errorf("a token is alive that post will not find: %+v\nmarker %q, pending %q, tokens %+v\n%s",
 				token, saved.Marker, saved.Pending, saved.Tokens, res.Log)
@@ -195,6 +198,12 @@ func (j *job) refusedToRevoke(token jfrogtest.Token) bool {
 		}
 		return r.Method == http.MethodDelete && r.Status != 0 && claims.ID == token.ID
 	})
+}
+
+// lostRefresh reports whether the token is the successor of one that the state names, from a refresh whose answer nobody
+// has: it has another mint's description, and nobody is left who could look it up.
+func (s state) lostRefresh(token jfrogtest.Token) bool {
+	return s.Pending == "refresh" && s.names(jfrogtest.Token{ID: token.Parent})
 }
 
 // lostExchange reports whether the token is of an exchange whose answer nobody has: it has no description to look it up
@@ -217,8 +226,13 @@ func (j *job) checkPost(t *testing.T, res *runnertest.Result) {
 	}
 	saved := j.decode(t, j.before)
 	for _, token := range j.Platform.Alive() {
-		if token.Revocable && !j.lostExchange(token, saved, true) {
+		if token.Revocable && !j.lostExchange(token, saved, true) && !saved.lostRefresh(token) {
 			t.Errorf("a token is alive after post: %+v\n%s", token, res.Log)
+		}
+	}
+	if saved.Pending == "refresh" {
+		if status, err := j.Use("", j.Platform.Stored(0)); err != nil || status != http.StatusUnauthorized {
+			t.Errorf("the token that was to be refreshed is alive after post: %d, %v\n%s", status, err, res.Log)
 		}
 	}
 }
@@ -228,6 +242,7 @@ var kinds = map[string]struct{ method, path string }{
 	"idtoken":  {http.MethodGet, "/idtoken"},
 	"exchange": {http.MethodPost, "/access/api/v1/oidc/token"},
 	"create":   {http.MethodPost, "/access/api/v1/tokens"},
+	"refresh":  {http.MethodPost, "/access/api/v1/tokens"},
 	"list":     {http.MethodGet, "/access/api/v1/tokens"},
 	"revoke":   {http.MethodDelete, "/access/api/v1/tokens/"},
 	"me":       {http.MethodGet, "/access/api/v1/tokens/me"},
