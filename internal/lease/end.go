@@ -100,7 +100,7 @@ func (l *Lease) end(ctx context.Context) bool {
 		l.Report(Event{Err: err})
 		return false
 	}
-	return ok && l.state.Pending == ""
+	return ok && (l.state.Pending == "" || l.blind)
 }
 
 // revoke ends one token that is held, and reports whether that is settled.
@@ -124,18 +124,25 @@ func (l *Lease) revoke(ctx context.Context, i int) bool {
 		if l.state.Pending = ""; e.Outcome != jfrog.WasRevoked { // which nobody can refresh any more
 			l.sayReplaced(h)
 		}
-	case h.Refreshable && e.Outcome == jfrog.AlreadyGone && l.state.Refreshed:
-		l.Report(Event{Held: h, Role: Successor, Outcome: Unknown, Err: errNoMarker, Until: time.Now().Add(h.Lifetime).UTC().Truncate(time.Second)})
-	case h.Refreshable && e.Outcome == jfrog.AlreadyGone && l.Credential.IsZero() && l.refreshedByOther(h):
-	case h.Refreshable && e.Outcome == jfrog.AlreadyGone:
-		// Whoever used the refresh token has a successor: JFrog's CLI does so
-		// by itself.
-		l.state.Until = time.Now().Add(h.Lifetime).UTC().Truncate(time.Second)
-		if !l.revokeOrphans(ctx, Event{Held: h, Role: Successor}) {
-			l.state.Pending = pendingCreate
-		}
+	case h.Refreshable && (e.Outcome == jfrog.AlreadyGone || e.Outcome == jfrog.HasExpired && !l.Credential.IsZero()):
+		l.revokeSuccessor(ctx, h, e.Outcome)
 	}
 	return e.Outcome != jfrog.FailedRevoke
+}
+
+// revokeSuccessor ends what somebody else made of a token that is gone: whoever
+// used the refresh token has a successor, and JFrog's CLI uses it by itself.
+func (l *Lease) revokeSuccessor(ctx context.Context, h Held, outcome jfrog.Outcome) {
+	until := time.Now().Add(h.Lifetime).UTC().Truncate(time.Second)
+	switch {
+	case !l.state.Refreshed:
+		l.state.Until = until
+		if !l.revokeOrphans(ctx, Event{Held: h, Role: Successor, Outcome: outcome}) {
+			l.state.Pending = pendingCreate
+		}
+	case outcome == jfrog.AlreadyGone && !l.refreshedByOther(h):
+		l.Report(Event{Held: h, Role: Successor, Outcome: Unknown, Err: errNoMarker, Until: until})
+	}
 }
 
 // sayReplaced says that a token may have a successor that nobody holds.
@@ -224,6 +231,10 @@ func (l *Lease) revokeOrphans(ctx context.Context, unknown Event) bool {
 		err = errNotYet
 	}
 	if err != nil {
+		l.blind = unknown.Role == Successor && (err == ErrNoCredential || refusesBearer(err))
+		if l.blind && (unknown.Outcome == jfrog.HasExpired || l.refreshedByOther(unknown.Held)) {
+			return true // a token that expires most likely has none, and another mint's lease has it
+		}
 		unknown.Outcome, unknown.Err, unknown.Marker, unknown.Until = Unknown, err, l.Marker(), l.state.Until
 		l.Report(unknown)
 	}

@@ -223,13 +223,30 @@ func TestSuccessorOfARefreshableToken(t *testing.T) {
 		t.Parallel()
 		w, token := minted(t)
 		w.refresh(token)
-		w.revoke("")
+		if !w.revoke("") { // the token itself is gone
+			t.Error("expected it not to fail")
+		}
 		w.must("told", w.told(), []string{"job already gone", "successor unknown"})
 		e := w.events[1]
 		if "["+w.ci.saved().Marker+"]" != e.Marker || e.Err == nil || time.Until(e.Until) < 9*time.Minute || time.Until(e.Until) > 10*time.Minute {
 			t.Errorf("expected %+v to say how it is found, and when it is over", e)
 		}
 	})
+	// A job that outlives its token is why tokens are refreshed.
+	for credential, want := range map[string][]string{"stored": {"job expired", "orphan revoked"}, "dead": {"job expired"}, "none": {"job expired"}} {
+		t.Run("has expired since, and the credential is "+credential, func(t *testing.T) {
+			t.Parallel()
+			w, token := minted(t)
+			w.refresh(token)
+			s := w.ci.saved()
+			s.Tokens[0].Expires = time.Now().Add(-time.Minute)
+			w.ci.state = s.encode()
+			if !w.revoke(map[string]string{"stored": w.Stored(0), "dead": token.Access.Reveal()}[credential]) || w.ci.state != nil {
+				t.Errorf("expected %s to be dropped", w.ci.state)
+			}
+			w.must("told", w.told(), want)
+		})
+	}
 	// What failed stays for the next revoke.
 	t.Run("cannot be revoked", func(t *testing.T) {
 		t.Parallel()

@@ -56,6 +56,7 @@ type Lease struct {
 	state State
 	lost  int  // requests of this process whose outcome is unknown
 	again bool // revoke, which looks up for the last time
+	blind bool // nobody is left who could look up the successor of a token that is gone
 }
 
 // Open begins a lease: it saves an empty state, so that revoke never reads one

@@ -44,9 +44,9 @@ type State struct {
 
 	// Refreshed says that the token comes from a refresh: JFrog describes it as
 	// the one that it replaced, with the marker of another mint or with none.
-	Refreshed bool `json:"refreshed"`
+	Refreshed bool `json:"refreshed,omitempty"`
 	// Replaces is the id of the token that was refreshed, as far as it is known.
-	Replaces string `json:"replaces"`
+	Replaces string `json:"replaces,omitempty"`
 
 	Tokens []Held `json:"tokens"`
 }
@@ -64,7 +64,7 @@ type Held struct {
 	Exchanged   bool          `json:"exchanged"`
 	HandedOn    bool          `json:"handed_on"`
 	Refreshable bool          `json:"refreshable"`
-	Replaced    bool          `json:"replaced"` // by a refresh whose outcome is unknown
+	Replaced    bool          `json:"replaced,omitempty"` // by a refresh whose outcome is unknown
 }
 
 // written is a secret that is written down on purpose: here, and in the
