@@ -119,7 +119,7 @@ func (r *reader) pairing() {
 		r.problem("pairing", "must be mission-control or <service>/<use case>, such as artifactory/federated-repo/*")
 	}
 	for _, name := range []string{
-		"scope", "groups", "expires-in", "username", "audience", "description", "refreshable", "include-reference-token", "verify",
+		"scope", "groups", "expires-in", "username", "audience", "description", "refreshable", "include-reference-token", "refresh-token", "verify",
 	} {
 		if v, _, ok := r.find(input(name)); ok && !strings.EqualFold(v, "false") {
 			r.problem(name, "has no place beside "+r.Name("pairing"))
