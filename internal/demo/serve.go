@@ -15,12 +15,19 @@ func options() e2e.Options {
 		JFrog: jfrogtest.Config{
 			SelfRevocableStored: true, SelfRevocableExt: true,
 			Tokens: []jfrogtest.StoredToken{{User: "ci-bot", Description: "a stored token, for stored mode"}},
-			Providers: []jfrogtest.Provider{{Name: "github", Mappings: []jfrogtest.Mapping{{
-				Name: "ci", Claims: map[string]any{"repository": "acme/app"},
-				TokenSpec: jfrogtest.TokenSpec{Username: "ci-bot", Scope: "applied-permissions/user", ExpiresIn: 600, SelfRevocable: true},
-			}}}},
+			Providers: []jfrogtest.Provider{{Name: "github", Mappings: []jfrogtest.Mapping{
+				mapping("ci", 0, jfrogtest.TokenSpec{Username: "ci-bot", Scope: "applied-permissions/user", SelfRevocable: true}),
+				mapping("plain", 1, jfrogtest.TokenSpec{Username: "ci-bot", Scope: "applied-permissions/user"}),
+				mapping("groups", 2, jfrogtest.TokenSpec{Scope: "applied-permissions/groups:readers"}),
+			}}},
 		},
 	}
+}
+
+// mapping is one for jobs of acme/app. The first one counts, unless identity-mapping-name names another.
+func mapping(name string, priority int, spec jfrogtest.TokenSpec) jfrogtest.Mapping {
+	spec.ExpiresIn = 600
+	return jfrogtest.Mapping{Name: name, Priority: priority, Claims: map[string]any{"repository": "acme/app"}, TokenSpec: spec}
 }
 
 // serve keeps the platform running until ctx ends. What it prints first can be read by a shell.
@@ -40,8 +47,10 @@ func serve(ctx context.Context, addr string) error {
 	say("ready")
 	say("%s", strings.TrimSpace(`
 # An embedded JFrog Platform, until Ctrl-C. The tokens above are worth nothing
-# anywhere else. OIDC mode: oidc-provider-name github. Stored mode: access-token
-# is JF_ACCESS_TOKEN. LEDGER_URL lists the tokens alive. Try it by hand:
+# anywhere else. OIDC mode: oidc-provider-name github, identity-mapping-name ci
+# (whose exchanged token its bearer can revoke), plain (nobody can) or groups (it
+# names no user). Stored mode: access-token is JF_ACCESS_TOKEN. LEDGER_URL lists
+# the tokens alive. Try it by hand:
 #   curl -H "Authorization: Bearer $JF_ACCESS_TOKEN" $JF_URL/access/api/v1/tokens/me`))
 	<-ctx.Done()
 	return nil
