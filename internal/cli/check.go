@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ephemeral-ci/jfrog-token/internal/ci"
+	"github.com/ephemeral-ci/jfrog-token/internal/config"
 	"github.com/ephemeral-ci/jfrog-token/internal/jfrog"
 	"github.com/ephemeral-ci/jfrog-token/internal/jwt"
 	"github.com/ephemeral-ci/jfrog-token/internal/lease"
@@ -341,7 +342,7 @@ func (c *check) verified() {
 	for _, service := range c.cfg.Verify {
 		name := "verify " + service
 		if c.made.Access.IsZero() {
-			c.skip(name, "there is no token")
+			c.askOfStored(name, service)
 			continue
 		}
 		switch err := c.ask(service, c.made); {
@@ -353,6 +354,21 @@ func (c *check) verified() {
 			c.add(row{name: name, detail: "the token is accepted"})
 		}
 	}
+}
+
+// askOfStored asks Connect about the stored token itself, if there is no other: one
+// that was made on Connect's own page is unknown to Access, and no API makes or
+// revokes it.
+func (c *check) askOfStored(name, service string) {
+	if which, _, _ := config.ParseService(service); which != config.Connect || c.cfg.AccessToken.IsZero() {
+		c.skip(name, "there is no token")
+		return
+	}
+	if err := c.ask(service, jfrog.Token{Access: c.cfg.AccessToken}); err != nil {
+		c.fail(name, err)
+		return
+	}
+	c.add(row{name: name, detail: "Connect accepts the stored token itself"})
 }
 
 // about says what the platform says about itself. A credential that it has just
