@@ -270,7 +270,8 @@ func (j *job) hintVerify(r *jfrog.Error) hint {
 			v("url"))
 	case r.Op == jfrog.OpVerifyArtifactory:
 		return say("a-token-that-artifactory-refuses", "Artifactory does not accept the token. Set %s to *@*, or add "+
-			"jfrt@* to it, and name all groups in one scope.", audience)
+			"jfrt@* to it, and name all groups in one scope. On an edge node, or in a circle of trust without federation, "+
+			"set %s to false: a token that can be revoked is known only where it was issued.", audience, v("force-revocable"))
 	}
 	return say("a-token-that-access-refuses", "JFrog Access does not accept the token that it has just issued. Set %s to "+
 		"*@*, or add jfac@* to it, and name all groups in one scope.", audience)
