@@ -132,7 +132,7 @@ func cmdPaired(ts *testscript.TestScript, _ bool, args []string) {
 func cmdAnotherStep(ts *testscript.TestScript, _ bool, _ []string) {
 	s := of(ts)
 	s.extra = nil
-	s.extra = map[string]string{"TOKEN": s.named("TOKEN"), "REFRESH_TOKEN": s.named("REFRESH_TOKEN")}
+	s.extra = map[string]string{"TOKEN": s.named("TOKEN"), "REFRESH_TOKEN": s.named("REFRESH_TOKEN"), "REFERENCE_TOKEN": s.named("REFERENCE_TOKEN")}
 	s.before = append(s.before, s.Step)
 	s.Step = &runnertest.Step{Action: s.Step.Action}
 }
