@@ -16,7 +16,7 @@ const tooLong = 30 * time.Second
 // will find, and after post none is.
 func TestFaults(t *testing.T) {
 	for i, c := range cells() {
-		if raceEnabled && i%40 != 0 || testing.Short() && i%4 != 0 {
+		if raceEnabled && i%80 != 0 || testing.Short() && i%4 != 0 {
 			continue // most cells run the same code
 		}
 		t.Run(c.request.name+"/"+c.name, func(t *testing.T) {
