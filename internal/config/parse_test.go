@@ -64,7 +64,7 @@ var refused = []string{
 	"http://localhost.acme.test", "http://0.0.0.0", "https://user:password@acme.test", "https://user@acme.test", "https://@acme.test",
 	"https://acme.test?", "https://acme.test/?a=b", "https://acme.test#", "https://acme.test/#a", "https://acme.test/a/../b", "https://acme.test/./a",
 	"https://acme.test/..", "https://acme.test/%2e%2e", "https://acme.test/a b", "https://acme.test/a\tb", "https://acme.test/a\nb", "https://acme.test\\a",
-	"https://acmé.test", "https://acme.test:port", "https://acme.test/\x7f", "file:///etc/passwd", "javascript://acme.test/%0aalert(1)", "//acme.test", "https:/acme.test", `"https://acme.test"`, "https://acme.test/ui",
+	"https://acmé.test", "https://acme.test:port", "https://acme.test/\x7f", "file:///etc/passwd", "javascript://acme.test/%0aalert(1)", "//acme.test", "https:/acme.test", `"https://acme.test"`, "https://acme.test/ui", "https://localhost/access/x",
 }
 
 func TestParseURLRefuses(t *testing.T) {
