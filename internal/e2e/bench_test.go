@@ -178,6 +178,13 @@ func BenchmarkOIDCRoundTrips(b *testing.B) {
 	roundTrips(b, s, s.Main)
 }
 
+// OIDC mode by default: one request more creates the token that is handed on,
+// and another revokes the exchanged one.
+func BenchmarkSecondTokenRoundTrips(b *testing.B) {
+	s := newFar(b, map[string]string{"oidc-provider-name": "github"})
+	roundTrips(b, s, s.Main)
+}
+
 // Stored mode: TLS and a request.
 func BenchmarkStoredRoundTrips(b *testing.B) {
 	s := newFar(b, nil)
