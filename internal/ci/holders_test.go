@@ -50,7 +50,7 @@ func TestHolders(t *testing.T) {
 	}
 }
 
-// What a mapping is told to match on includes a claim that is the repository's
+// The claims that a mapping is to match include one that is the repository's
 // alone, if the CI has one.
 func TestIdentityIsNotAnybodys(t *testing.T) {
 	t.Parallel()

@@ -420,14 +420,14 @@ func TestOtherEndpoints(t *testing.T) {
 }
 
 // What a refusal says is cut, and without the bearer that it may repeat; of
-// any other body nothing is told.
+// any other body nothing is shown.
 func TestRefusalsOfTheEndpoint(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name    string
 		status  int
 		body    string
-		message string // that is told
+		message string // that is shown
 		html    bool
 		cause   error
 	}{

@@ -223,7 +223,7 @@ func TestFlagsOfAnotherCommand(t *testing.T) {
 	}
 }
 
-// What revoke has no need of is told all the same, and a command is given once.
+// What revoke does not need is reported all the same, and a command is given once.
 func TestFlagsThatCannotBeRead(t *testing.T) {
 	t.Parallel()
 	s := NewSource(nil, map[string]string{"timeout": "abc", "max-attempts": "0", "state-dir": "x"})
@@ -237,8 +237,8 @@ func TestFlagsThatCannotBeRead(t *testing.T) {
 	}
 }
 
-// What is set where nothing looks is no wrong input, as a stranger may have set
-// it, but is told.
+// What is set where nothing looks is reported, and is no wrong input, as a
+// stranger may have set it.
 func TestVariablesThatAreNotReadHere(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

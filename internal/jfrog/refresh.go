@@ -11,7 +11,7 @@ import (
 )
 
 // RefreshRequest asks for the successor of a token. JFrog gives it what the old
-// one had, but for a reference token: https://jfrog.com/help/r/jfrog-rest-apis/refresh-token
+// one had, except a reference token: https://jfrog.com/help/r/jfrog-rest-apis/refresh-token
 type RefreshRequest struct {
 	Refresh               secret.String
 	IncludeReferenceToken bool

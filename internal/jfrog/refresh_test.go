@@ -14,7 +14,7 @@ import (
 	"github.com/ephemeral-ci/jfrog-token/internal/wire"
 )
 
-// JFrog gives the new token what the old one had, but for a reference token.
+// JFrog gives the new token what the old one had, except a reference token.
 func TestWhatIsSentToRefresh(t *testing.T) {
 	t.Parallel()
 	for reference, want := range map[bool]string{
