@@ -19,6 +19,9 @@ const (
 	OpServiceID Op = "get service id"
 )
 
+// versionPath gets Artifactory's version.
+const versionPath = "/artifactory/api/system/version"
+
 // infoAttempts is how often what a command can do without is asked for.
 const infoAttempts = 2
 
@@ -47,7 +50,7 @@ func (c *Client) Version(ctx context.Context, bearer secret.String) (string, err
 	}
 	err := c.brief().retry(ctx, OpVersion, func() error {
 		_, err := c.wire.Do(ctx, wire.Request{
-			Method: http.MethodGet, URL: c.url("/artifactory/api/system/version"), Bearer: bearer,
+			Method: http.MethodGet, URL: c.url(versionPath), Bearer: bearer,
 		}, &response)
 		return err
 	})

@@ -29,7 +29,7 @@ func (c *Client) VerifyArtifactory(ctx context.Context, token secret.String) err
 	var response struct {
 		Version string `json:"version"`
 	}
-	return c.verify(ctx, OpVerifyArtifactory, token, c.url("/artifactory/api/system/version"), &response, func() bool {
+	return c.verify(ctx, OpVerifyArtifactory, token, c.url(versionPath), &response, func() bool {
 		return response.Version != ""
 	})
 }
