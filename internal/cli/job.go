@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"net/url"
 	"time"
@@ -217,9 +216,6 @@ func (j *job) description() string {
 	}
 	return string(d[:min(len(d), config.MaxDescription-config.MarkerLength)]) + " " + j.lease.Marker()
 }
-
-// interrupted reports whether a signal ended the work.
-func (j *job) interrupted() bool { return errors.Is(j.time.Work.Err(), context.Canceled) }
 
 // closed returns the error of a command that needed a credential, once what was
 // made for it has ended.

@@ -86,7 +86,7 @@ func (s *sweep) round() (again bool, err error) {
 			continue
 		}
 		outcome, err := s.jfrog.Revoke(s.time.Work, s.bearer, jfrog.Target{ID: t.ID, Revocable: true})
-		if s.saySwept(t, s.became(outcome, err)); err != nil && s.interrupted() {
+		if s.saySwept(t, s.became(outcome, err)); err != nil && s.time.Interrupted() != nil {
 			return false, errTimeout
 		}
 		s.count[outcome]++

@@ -321,7 +321,7 @@ func (j *job) sayNamed(id string, outcome jfrog.Outcome, err error) {
 // became is what became of a token that sweep or revoke by id was to end.
 func (j *job) became(outcome jfrog.Outcome, err error) string {
 	switch {
-	case err != nil && j.interrupted():
+	case err != nil && j.time.Interrupted() != nil:
 		return "outcome unknown: " + context.Cause(j.time.Work).Error()
 	case err != nil:
 		return string(outcome) + ": " + cause(err)

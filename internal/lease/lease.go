@@ -101,8 +101,7 @@ func (l *Lease) Exchange(ids jfrog.IDTokens, r jfrog.ExchangeRequest) (jfrog.Tok
 // it revokes what that attempt may have left.
 func (l *Lease) Create(bearer secret.String, r jfrog.CreateRequest) (jfrog.Token, error) {
 	lifetime := time.Duration(r.ExpiresIn) * time.Second
-	until, _ := l.time.Work.Deadline()
-	l.state.Pending, l.state.Until = pendingCreate, until.Add(lifetime).UTC().Truncate(time.Second)
+	l.state.Pending, l.state.Until = pendingCreate, l.latest(lifetime)
 	l.state.Description, l.state.Listed = r.Description, r.ForceRevocable || r.Refreshable || r.IncludeReferenceToken || lifetime >= jfrog.StoredLifetime
 	if err := l.save(); err != nil {
 		return jfrog.Token{}, err
@@ -129,8 +128,7 @@ func (l *Lease) Create(bearer secret.String, r jfrog.CreateRequest) (jfrog.Token
 // Pair makes a pairing token with another one, the bearer. That of a lost
 // response cannot be looked up: JFrog takes no description with it.
 func (l *Lease) Pair(bearer secret.String, useCase string) (jfrog.Token, error) {
-	until, _ := l.time.Work.Deadline()
-	l.state.Pending, l.state.Until = pendingPairing, until.Add(jfrog.PairingLifetime).UTC().Truncate(time.Second)
+	l.state.Pending, l.state.Until = pendingPairing, l.latest(jfrog.PairingLifetime)
 	if err := l.save(); err != nil {
 		return jfrog.Token{}, err
 	}
@@ -156,8 +154,8 @@ func (l *Lease) Refresh(access secret.String, r jfrog.RefreshRequest) (jfrog.Tok
 		return jfrog.Token{}, err
 	}
 	l.state.Refreshed, l.state.Replaces, l.state.Pending, l.state.Tokens = true, old.ID, pendingRefresh, []Held{replaced(old)}
-	if until, _ := l.time.Work.Deadline(); old.Lifetime > 0 {
-		l.state.Until = until.Add(old.Lifetime).UTC().Truncate(time.Second)
+	if old.Lifetime > 0 {
+		l.state.Until = l.latest(old.Lifetime)
 	}
 	if err := l.save(); err != nil {
 		l.state.Pending, l.state.Tokens = "", nil
@@ -173,6 +171,12 @@ func (l *Lease) Refresh(access secret.String, r jfrog.RefreshRequest) (jfrog.Tok
 	return t, l.hold(t)
 }
 
+// latest is when a token that has yet to be requested is over at the latest.
+func (l *Lease) latest(lifetime time.Duration) time.Time {
+	until, _ := l.time.Work.Deadline()
+	return until.Add(lifetime).UTC().Truncate(time.Second)
+}
+
 // hold masks a token and saves it: from here on, revoke ends it whatever
 // happens to this process.
 func (l *Lease) hold(t jfrog.Token) error {
@@ -182,7 +186,7 @@ func (l *Lease) hold(t jfrog.Token) error {
 
 // HandOn hands the last token to the job.
 func (l *Lease) HandOn(give func() error) error {
-	if err := context.Cause(l.time.Work); err != nil && errors.Is(l.time.Work.Err(), context.Canceled) {
+	if err := l.time.Interrupted(); err != nil {
 		return err
 	}
 	if err := give(); err != nil {
@@ -208,10 +212,7 @@ func (l *Lease) Discard(created jfrog.Token) error {
 			}
 		}
 	}
-	if errors.Is(l.time.Work.Err(), context.Canceled) {
-		return context.Cause(l.time.Work)
-	}
-	return nil
+	return l.time.Interrupted()
 }
 
 // TakeBack ends a lease whose token the job does not get.

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -52,6 +53,15 @@ func NewBudget(ctx context.Context, timeout time.Duration) (*Budget, context.Can
 		context.AfterFunc(cleanup, func() { t.Stop() })
 	})
 	return &Budget{work, cleanup}, func() { stop(); cancelWork(); cancelCleanup() }
+}
+
+// Interrupted returns the cause if a signal ended the work, and nil if the
+// timeout was exceeded or the work goes on.
+func (b *Budget) Interrupted() error {
+	if !errors.Is(b.Work.Err(), context.Canceled) {
+		return nil
+	}
+	return context.Cause(b.Work)
 }
 
 // Cleanup returns the context of what has to be done although the work has
