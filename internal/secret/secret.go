@@ -103,6 +103,23 @@ func (s String) Basic(user string) []String {
 	return list
 }
 
+// Spellings returns what s may look like in what a program prints: itself,
+// escaped for a URL and for JSON, and within base64 at any offset, without
+// padding; and the same of the signature of a JWT, which is a secret of its own:
+// the rest can be guessed. A secret of less than 8 bytes has none, nor has a
+// spelling that is so short.
+func (s String) Spellings() []string {
+	v := s.Reveal()
+	if len(squeeze(v)) < shortest {
+		return nil
+	}
+	list := spellings(v, true)
+	if parts := strings.Split(v, "."); len(parts) == 3 && len(parts[2]) >= shortest {
+		list = append(list, spellings(parts[2], true)...)
+	}
+	return slices.DeleteFunc(list, func(f string) bool { return len(f) < shortest })
+}
+
 // escaped returns v as it stands in URLs and in JSON.
 func escaped(v string) []string {
 	j, _ := json.Marshal(v) // a string always marshals
