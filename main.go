@@ -23,12 +23,15 @@ func main() {
 	// net/http logs what a peer sends unasked, a token or a workflow command.
 	log.SetOutput(io.Discard)
 	// A log that is closed early must not kill us between a token and its
-	// state.
-	signal.Ignore(syscall.SIGPIPE)
+	// state. What is ignored here would be ignored by the command of exec too.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	ctx, cancel := context.WithCancelCause(context.Background())
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGABRT)
-	go func() { cancel(cli.Interrupted{Signal: <-signals}) }()
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGABRT)
+	if !signal.Ignored(syscall.SIGHUP) { // by nohup, for us and for what we run
+		signal.Notify(signals, syscall.SIGHUP)
+	}
+	go func() { cancel(cli.Interrupted{Signal: <-signals, More: signals}) }()
 	if len(os.Args) > 1 && os.Args[1] == "action" {
 		// The launcher holds this pipe open: its end is the launcher's death.
 		go func() {

@@ -19,7 +19,7 @@ func onAzure(t *testing.T, variables map[string]string) (w *workspace, stdout, s
 	w = workspaceOf(with(variables, "TF_BUILD", "True"), stdout, stderr)
 	dir := filepath.Join(t.TempDir(), ".jfrog-token")
 	w.Use(Places{StateDir: dir, EnvFile: filepath.Join(dir, "env")})
-	if err := w.Check(false, false); err != nil {
+	if err := w.Check(Writes{Outputs: true}); err != nil {
 		t.Fatal(err)
 	}
 	return w, stdout, stderr

@@ -40,6 +40,25 @@ func isVariable(name string) bool {
 	return false
 }
 
+// Variables returns the names and values of the variables that outputs go into.
+func Variables(outputs []Output) [][2]string {
+	var pairs [][2]string
+	for _, v := range variables {
+		for _, o := range outputs {
+			for _, name := range v.names {
+				if o.Name == v.output {
+					pairs = append(pairs, [2]string{name, o.Value})
+				}
+			}
+		}
+	}
+	return pairs
+}
+
+// HandsOn reports whether a variable hands a credential on: it is one of
+// Variables, or JFrog's own for an ID token.
+func HandsOn(name string) bool { return isVariable(name) || name == cliVariable }
+
 // envFile writes outputs in the subset of shell and dotenv that means the same
 // to both: one NAME=value a line, quoted where needed.
 func envFile(outputs []Output) ([]byte, error) {

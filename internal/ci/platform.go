@@ -31,6 +31,8 @@ type Platform interface {
 	// Hide hides secrets from here on, as far as the CI can. The error says
 	// that the log cannot be written to, so that they may not be hidden.
 	Hide(...secret.String) error
+	// Hidden returns the secrets that were hidden so far.
+	Hidden() []secret.String
 	// Clean makes text one line without a secret or a command, as the log has
 	// it.
 	Clean(string) string
@@ -49,9 +51,9 @@ type Platform interface {
 	// EnvFile names the file in which outputs are handed on, relative to the
 	// state directory; "" if there are step outputs.
 	EnvFile() string
-	// Check reports whether what mint writes can be written. It runs before
+	// Check reports whether what is to be written can be. It runs before
 	// anything is minted: a token that cannot be handed on must not exist.
-	Check(summary, export bool) error
+	Check(Writes) error
 	store
 	// Outputs hands values to the next steps, all or none.
 	Outputs([]Output) error
@@ -119,6 +121,12 @@ type store interface {
 	// Take locks a state until this process ends, and returns it. busy says that
 	// its mint is still running, or that another revoke ends it.
 	Take(marker string) (state []byte, busy bool, err error)
+}
+
+// Writes is what a command writes beside its state and the log.
+type Writes struct {
+	Outputs, Summary bool
+	Export           bool // the variables of Export, if the CI has outputs
 }
 
 // Places is where files go on a CI without step outputs.
@@ -202,7 +210,17 @@ type voice struct {
 	out      *log
 	results  io.Writer
 	redactor secret.Redactor
+	hidden   []secret.String
 }
+
+// hide hides secrets in the log of this process.
+func (v *voice) hide(secrets []secret.String) {
+	v.redactor.Add(secrets...)
+	v.hidden = append(v.hidden, secrets...)
+}
+
+// Hidden implements Platform.
+func (v *voice) Hidden() []secret.String { return v.hidden }
 
 // Clean implements Platform.
 func (v *voice) Clean(s string) string { return sanitize(v.redactor.Redact(s)) }

@@ -89,7 +89,7 @@ func (r *runner) IDTokens(given secret.String, audience string, c *wire.Client, 
 
 // Hide has the runner hide secrets from here on, in each of their forms.
 func (r *runner) Hide(secrets ...secret.String) error {
-	r.redactor.Add(secrets...)
+	r.hide(secrets)
 	for _, s := range secrets {
 		for _, f := range s.Forms() {
 			r.action.AddMask(f)
@@ -121,15 +121,18 @@ func (r *runner) annotate(write func(string, ...any), lines []string) {
 }
 
 // Check implements Platform.
-func (r *runner) Check(summary, export bool) error {
-	names := []string{"GITHUB_OUTPUT"}
-	if export {
+func (r *runner) Check(w Writes) error {
+	var names []string
+	if w.Outputs {
+		names = append(names, "GITHUB_OUTPUT")
+	}
+	if w.Export {
 		names = append(names, "GITHUB_ENV")
 	}
 	if r.dir == nil {
 		names = append(names, "GITHUB_STATE")
 	}
-	if summary && r.getenv("GITHUB_STEP_SUMMARY") != "" { // not on GitHub Enterprise Server before 3.6
+	if w.Summary && r.getenv("GITHUB_STEP_SUMMARY") != "" { // not on GitHub Enterprise Server before 3.6
 		names = append(names, "GITHUB_STEP_SUMMARY")
 	}
 	for _, name := range names {
@@ -232,17 +235,7 @@ func (r *runner) Outputs(outputs []Output) error {
 
 // Export implements Platform.
 func (r *runner) Export(outputs []Output) error {
-	var pairs [][2]string
-	for _, v := range variables {
-		for _, o := range outputs {
-			for _, name := range v.names {
-				if o.Name == v.output {
-					pairs = append(pairs, [2]string{name, o.Value})
-				}
-			}
-		}
-	}
-	if err := r.handOn("GITHUB_ENV", pairs); err != nil {
+	if err := r.handOn("GITHUB_ENV", Variables(outputs)); err != nil {
 		return fmt.Errorf("export variables: %w", err)
 	}
 	return nil

@@ -61,7 +61,7 @@ func TestCheck(t *testing.T) {
 			for name, how := range c.spoil {
 				files[name] = map[string]string{"": "", "absent": filepath.Join(dir, "absent"), "directory": dir}[how]
 			}
-			err := runnerOf(env(files), io.Discard, Main).Check(c.summary, false)
+			err := runnerOf(env(files), io.Discard, Main).Check(Writes{Outputs: true, Summary: c.summary})
 			if c.says == "" && err != nil || c.says != "" && (err == nil || !strings.Contains(notFound(err), c.says)) {
 				t.Errorf("expected %v to be %q", err, c.says)
 			}
@@ -329,7 +329,7 @@ func TestRunStepIsNoAction(t *testing.T) {
 	output := fileWith(t, "")
 	for _, g := range []*runner{runnerOf(env(map[string]string{"GITHUB_STATE": output, "GITHUB_OUTPUT": output}), io.Discard, Main), runnerOf(env(map[string]string{"GITHUB_OUTPUT": output}), io.Discard, Command)} {
 		g.Use(Places{StateDir: dir, EnvFile: "unused"})
-		if err := errors.Join(g.Check(false, false), g.Save(markerA, []byte(stateOf(1)))); err != nil {
+		if err := errors.Join(g.Check(Writes{Outputs: true}), g.Save(markerA, []byte(stateOf(1)))); err != nil {
 			t.Fatal(err)
 		}
 		if g.EnvFile() != "" {

@@ -152,7 +152,7 @@ func TestStateDirThatOthersMayWriteTo(t *testing.T) {
 			}
 			_, listed := d.States()
 			f := filesOf(d.path, filepath.Join(d.path, "env"), nil)
-			for name, err := range map[string]error{"Check": f.Check(false, false), "Save": d.Save(markerA, []byte(stateOf(1))), "States": listed} {
+			for name, err := range map[string]error{"Check": f.Check(Writes{Outputs: true}), "Save": d.Save(markerA, []byte(stateOf(1))), "States": listed} {
 				if !errors.Is(err, c.want) {
 					t.Errorf("%s: expected %v to be %v", name, err, c.want)
 				}
@@ -300,7 +300,7 @@ func TestSaveWhileTheDirectoryIsRemoved(t *testing.T) {
 	for i := range 100 {
 		mint := d.again()
 		f := filesOf(d.path, filepath.Join(d.path, "env"), nil)
-		if err := f.Check(false, false); err != nil {
+		if err := f.Check(Writes{Outputs: true}); err != nil {
 			t.Errorf("Check: expected %v to be %v", err, nil)
 		}
 		for n := range 2 {

@@ -86,7 +86,7 @@ func (w *workspace) IDTokens(given secret.String, audience string, c *wire.Clien
 
 // Hide implements Platform: this process at least never prints them.
 func (w *workspace) Hide(secrets ...secret.String) error {
-	w.redactor.Add(secrets...)
+	w.hide(secrets)
 	var forms []string
 	for _, s := range secrets {
 		forms = append(forms, s.Forms()...)
@@ -121,17 +121,20 @@ func (w *workspace) EnvFile() string {
 }
 
 // Check implements Platform.
-func (w *workspace) Check(bool, bool) error { return again(w.check) }
+func (w *workspace) Check(what Writes) error { return again(func() error { return w.check(what.Outputs) }) }
 
 // Export implements Platform: the env file is there.
 func (w *workspace) Export([]Output) error { return nil }
 
-func (w *workspace) check() error {
+func (w *workspace) check(outputs bool) error {
 	if err := w.places.check(); err != nil {
 		return err
 	}
 	if err := w.make(); err != nil {
 		return fmt.Errorf("make state-dir: %w", err)
+	}
+	if !outputs {
+		return nil
 	}
 	rel, reserved := w.EnvFile(), []string{".json", ".tmp"}
 	if !strings.Contains(rel, "/") && (rel == ".gitignore" || slices.Contains(reserved, filepath.Ext(rel))) {

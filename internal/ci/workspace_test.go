@@ -20,7 +20,7 @@ import (
 func newTestFiles(t *testing.T, dir string, env map[string]string) *workspace {
 	t.Helper()
 	f := filesOf(filepath.Join(dir, ".jfrog-token"), filepath.Join(dir, ".jfrog-token", "env"), env)
-	if err := f.Check(false, false); err != nil {
+	if err := f.Check(Writes{Outputs: true}); err != nil {
 		t.Fatal(err)
 	}
 	return f
@@ -53,7 +53,7 @@ func TestParallelMintsKeepEachOthersState(t *testing.T) {
 	for i := range mints {
 		all[i] = filesOf(filepath.Join(dir, ".jfrog-token"), filepath.Join(dir, ".jfrog-token", fmt.Sprintf("env%d", i)), nil)
 		wg.Go(func() {
-			if err := all[i].Check(false, false); err != nil {
+			if err := all[i].Check(Writes{Outputs: true}); err != nil {
 				t.Error(err)
 			}
 			for round := range 3 { // the last of each counts
@@ -136,7 +136,7 @@ func TestEnvFileIsWritten(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
 			f := filesOf(filepath.Join(dir, ".jfrog-token"), filepath.Join(dir, c.envFile), nil)
-			if err := f.Check(false, false); err != nil {
+			if err := f.Check(Writes{Outputs: true}); err != nil {
 				t.Fatal(err)
 			}
 			if c.before != "" {
@@ -174,7 +174,7 @@ func TestEnvFileOnAnotherFileSystem(t *testing.T) {
 		t.Skipf("%s is on no other file system: %v", other, err)
 	}
 	f := filesOf(filepath.Join(dir, ".jfrog-token"), filepath.Join(elsewhere, "env"), nil)
-	if err := errors.Join(f.Check(false, false), f.Save(markerA, []byte(stateOf(1))), f.Outputs(outputs)); err != nil {
+	if err := errors.Join(f.Check(Writes{Outputs: true}), f.Save(markerA, []byte(stateOf(1))), f.Outputs(outputs)); err != nil {
 		t.Fatal(err)
 	}
 	if got := textOf(t, f.envFile); got != ourEnv {
@@ -254,7 +254,7 @@ func TestNoFileThroughASymbolicLink(t *testing.T) {
 		{StateDir: "link" + sep + ".." + sep + "state", EnvFile: "env"},
 	} {
 		f := filesOf(places.StateDir, places.EnvFile, nil)
-		err := f.Check(false, false)
+		err := f.Check(Writes{Outputs: true})
 		if err == nil { // then it is a place within the workspace
 			err = errors.Join(f.Save(markerA, []byte(stateOf(1))), f.Outputs(outputs))
 			if got := tree(t, outside); got != before {
@@ -340,7 +340,7 @@ func TestReservedNamesOfTheEnvFile(t *testing.T) {
 	} {
 		t.Run(c.envFile, func(t *testing.T) {
 			t.Chdir(t.TempDir())
-			err := filesOf(c.stateDir, c.envFile, nil).Check(false, false)
+			err := filesOf(c.stateDir, c.envFile, nil).Check(Writes{Outputs: true})
 			if got := err != nil && strings.Contains(err.Error(), "reserved"); got != c.reserved || !c.reserved && err != nil {
 				t.Errorf("%s in %s: expected %v to be %t", c.envFile, c.stateDir, err, c.reserved)
 			}
@@ -371,7 +371,7 @@ func TestCheckOfFiles(t *testing.T) {
 			dir := t.TempDir()
 			t.Chdir(dir)
 			places := c.make(t)
-			err := filesOf(places.StateDir, places.EnvFile, c.env).Check(false, false)
+			err := filesOf(places.StateDir, places.EnvFile, c.env).Check(Writes{Outputs: true})
 			if c.says == "" && err != nil || c.says != "" && (err == nil || !strings.HasPrefix(err.Error(), c.says)) {
 				t.Errorf("expected %v to be %q", err, c.says)
 			}

@@ -40,6 +40,7 @@ type command struct {
 func commands() []command {
 	return []command{
 		{"mint", "", "gets a token, masks it, saves what revoke needs, hands it on", (*run).mint},
+		{"exec", "-- COMMAND...", "mints, runs the command with the token, revokes when it ends", (*run).exec},
 		{"revoke", "[ID...]", "revokes what mint of the same job saved, or the tokens named", (*run).revoke},
 		{"check", "", "says whether mint would work, and what to change if not", (*run).check},
 		{"list", "", "shows the tokens that the credential may see", (*run).list},
@@ -61,7 +62,10 @@ type run struct {
 }
 
 // Interrupted is the cause of a context that a signal canceled.
-type Interrupted struct{ Signal os.Signal }
+type Interrupted struct {
+	Signal os.Signal
+	More   <-chan os.Signal // those that come after it
+}
 
 func (i Interrupted) Error() string { return "interrupted by " + i.name() }
 
@@ -120,6 +124,10 @@ func Run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	}
 	if err == nil {
 		return 0
+	}
+	var exited exited
+	if errors.As(err, &exited) {
+		return int(exited)
 	}
 	r.sayError(err)
 	var coded interface{ ExitCode() int }

@@ -17,7 +17,7 @@ func (r *run) usage() string {
 		"and revokes it when the job ends."))
 	b.WriteString("\nUsage: jfrog-token COMMAND [--INPUT VALUE...]\n\n")
 	for _, c := range commands() {
-		fmt.Fprintf(&b, "  %-17s %s\n", strings.TrimSpace(c.name+" "+c.words), c.help)
+		fmt.Fprintf(&b, "  %-18s %s\n", strings.TrimSpace(c.name+" "+c.words), c.help)
 	}
 	b.WriteString("\n" + wrap("", "Inputs are flags, or variables of the environment, whose names follow the "+
 		"flags below."))
@@ -33,12 +33,13 @@ Documentation: https://github.com/ephemeral-ci/jfrog-token
 
 // usageOf is the help of one command.
 func (r *run) usageOf(c command) string {
-	line := strings.TrimSpace("jfrog-token " + c.name + " " + c.words)
+	line := "jfrog-token " + c.name
 	inputs := r.inputsFor(c.name)
 	if inputs != "" {
 		line += " [--INPUT VALUE...]"
 	}
-	return "Usage: " + line + "\n\n" + wrap("", line[len("jfrog-token "):][:len(c.name)]+" "+c.help+".") + inputs
+	line = strings.TrimSpace(line + " " + c.words)
+	return "Usage: " + line + "\n\n" + wrap("", c.name+" "+c.help+".") + inputs
 }
 
 // inputsFor lists the inputs of a command, or all of them, by group.

@@ -313,6 +313,16 @@ func (j *job) hintNoRefreshable() hint {
 		j.inputs.Name("expires-in"))
 }
 
+// hintOutlived is what to do if the command of exec took longer than its token
+// was valid.
+func (j *job) hintOutlived() hint {
+	if j.cfg.OIDC() && j.cfg.ExpiresIn == 0 {
+		return say("a-command-that-outlives-its-token", "Set %s to more than the command takes, or have the identity "+
+			"mapping issue tokens that are valid that long.", j.inputs.Name("expires-in"))
+	}
+	return say("a-command-that-outlives-its-token", "Set %s to more than the command takes.", j.inputs.Name("expires-in"))
+}
+
 // bearer is the token that JFrog refused, as far as it is known: the stored one.
 func (j *job) bearer() jwt.Claims {
 	c, _ := jwt.Peek(j.cfg.AccessToken.Reveal()) // a reference token has none

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/ephemeral-ci/jfrog-token/internal/ci"
@@ -38,14 +39,14 @@ func (r *run) start(ctx context.Context, command string) (*job, context.CancelFu
 	if err != nil {
 		return nil, nil, err
 	}
-	mints := command == "mint" || command == "check"
-	cfg.Revoke = cfg.Revoke || command == "check" // it hands nothing on
+	mints := slices.Contains([]string{"mint", "exec", "check"}, command)
+	cfg.Revoke = cfg.Revoke || command != "mint" // nothing outlives the others
 	b, stop := wire.NewBudget(ctx, cfg.Timeout)
 	j := &job{run: r, cfg: cfg, time: b, second: mints && cfg.CreatesSecond()}
-	j.means = j.second || command != "mint"
+	j.means = j.second || command != "mint" && command != "exec"
 	j.wire, j.jfrog = r.platform(cfg.URL, cfg.Roots, cfg.MaxAttempts)
 	if mints || cfg.OIDC() {
-		err = j.open()
+		err = j.open(command)
 	}
 	if err == nil {
 		err = r.ci.Hide(cfg.AccessToken, cfg.RefreshToken, cfg.IDToken)
@@ -61,14 +62,18 @@ func (r *run) start(ctx context.Context, command string) (*job, context.CancelFu
 	return j, stop, nil
 }
 
-func (j *job) open() error {
-	if err := j.ci.Check(j.cfg.Summary, j.cfg.ExportEnv); err != nil {
+func (j *job) open(command string) error {
+	writes, envFile := ci.Writes{Outputs: true, Summary: j.cfg.Summary, Export: j.cfg.ExportEnv}, j.ci.EnvFile()
+	if command == "exec" { // which hands the token on to its command alone
+		writes, envFile = ci.Writes{Summary: j.cfg.Summary}, ""
+	}
+	if err := j.ci.Check(writes); err != nil {
 		return err
 	}
 	j.dropExpired()
 	l, err := lease.Open(j.ci, j.jfrog, j.time, lease.State{
 		URL: j.cfg.URL.String(), CACert: j.cfg.CACert, Revoke: j.cfg.Revoke, RevokeFailure: j.cfg.RevokeFailure,
-		Summary: j.cfg.Summary, EnvFile: j.ci.EnvFile(),
+		Summary: j.cfg.Summary, EnvFile: envFile,
 	})
 	if err != nil {
 		return err

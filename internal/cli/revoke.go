@@ -68,9 +68,9 @@ func (r *run) revokeSaved(ctx context.Context) error {
 		case errors.Is(e, fs.ErrNotExist): // another revoke ended it
 		case e != nil:
 			err = errors.Join(err, e)
-		case s.EnvFile != r.ci.EnvFile() && s.Over():
+		case !r.ends(s) && s.Over():
 			r.dropOver(m)
-		case s.EnvFile != r.ci.EnvFile():
+		case !r.ends(s):
 			r.sayOther(s)
 		case others:
 			busy = true
@@ -108,10 +108,15 @@ func beside(marker string, saved []lease.State) []lease.State {
 	return slices.DeleteFunc(slices.Clone(saved), func(s lease.State) bool { return s.Marker == marker })
 }
 
-// take returns a state, and locks it if it is this job's: to lock that of
+// ends reports whether this revoke ends a state: that of its own env file, and
+// that of an exec. If the exec is running, the state is locked, and if not,
+// nobody else will end it.
+func (r *run) ends(s lease.State) bool { return s.EnvFile == r.ci.EnvFile() || s.EnvFile == "" }
+
+// take returns a state, and locks it if this revoke ends it: to lock that of
 // another env file would keep its own revoke from it.
 func (r *run) take(marker string) (s lease.State, busy bool, err error) {
-	if s, err = r.read(marker); err != nil || s.EnvFile != r.ci.EnvFile() {
+	if s, err = r.read(marker); err != nil || !r.ends(s) {
 		return s, false, err
 	}
 	text, busy, err := r.ci.Take(marker)

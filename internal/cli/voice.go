@@ -109,6 +109,12 @@ func (j *job) sayLonger(asked, mapping time.Duration) {
 		"one that it is created with", j.ci.Variable("expires-in"), span(asked), span(mapping)))
 }
 
+// sayOutlived warns that the command of exec ran on without a valid token.
+func (j *job) sayOutlived(t jfrog.Token, late time.Duration) {
+	j.ci.Warning(append([]string{fmt.Sprintf("the token expired %s before the command ended, after its lifetime of %s",
+		span(max(late, time.Second)), span(t.Lifetime))}, j.hintOutlived().all()...)...)
+}
+
 // sayOnlyExchanged says why the job's token cannot be revoked, and how to have
 // this line no more.
 func (j *job) sayOnlyExchanged(exchanged jfrog.Token, err error) {
@@ -288,16 +294,12 @@ func cause(err error) string {
 func (r *run) sayNothing() { r.ci.Info("nothing to revoke: no state of a mint is left") }
 
 func (r *run) sayBusy(s lease.State) {
-	r.ci.Info("left for a later revoke: the token of [" + s.Marker + "], whose mint is still running, or " +
-		"which another revoke ends")
+	r.ci.Info("left for a later revoke: the token of [" + s.Marker + "], whose mint or exec is still " +
+		"running, or which another revoke ends")
 }
 
 func (r *run) sayOther(s lease.State) {
-	whose := "with the env-file " + s.EnvFile
-	if s.EnvFile == "" {
-		whose = "of a step with outputs"
-	}
-	r.ci.Info("left for its own revoke: the token of [" + s.Marker + "], " + whose)
+	r.ci.Info("left for its own revoke: the token of [" + s.Marker + "], with the env-file " + s.EnvFile)
 }
 
 func (j *job) saySwept(t jfrog.Listed, what string) {

@@ -50,6 +50,7 @@ type Config struct {
 	ExportEnv bool   `env:"EXPORT_ENV"`
 	EnvFile   string `env:"ENV_FILE"`
 	StateDir  string `env:"STATE_DIR"`
+	Mask      bool   `env:"MASK_OUTPUT"`
 
 	Timeout     time.Duration `env:"TIMEOUT"`
 	MaxAttempts int           `env:"MAX_ATTEMPTS"`

@@ -13,7 +13,8 @@ type Args struct {
 }
 
 // ParseArgs reads a command line: --name VALUE, --name=VALUE, and --name alone
-// for an input that is true or false. Whatever follows -- is a word. The error
+// for an input that is true or false. Whatever follows -- is a word, and so is
+// whatever follows the command that exec runs. The error
 // is an *Error, and repeats nothing of the command line: it may hold a
 // credential that somebody put there by mistake.
 func ParseArgs(args []string) (Args, error) {
@@ -30,7 +31,10 @@ func ParseArgs(args []string) (Args, error) {
 			a.Help = true
 			continue
 		case !strings.HasPrefix(flag, "-"):
-			a.Words = append(a.Words, args[n])
+			if a.Words = append(a.Words, args[n]); a.Words[0] == "exec" && len(a.Words) == 2 {
+				a.Words = append(a.Words, args[n+1:]...)
+				n = len(args)
+			}
 			continue
 		}
 		name := strings.TrimLeft(flag, "-")

@@ -69,7 +69,7 @@ func (r *reader) check(command string) {
 	if c.ExportEnv {
 		r.warn("export-env", "is on: every later step of the job holds the token, whatever it runs")
 	}
-	if command == "mint" {
+	if command == "mint" || command == "exec" {
 		r.refresh()
 	}
 	c.Scope = r.scope(c.Scope, c.Groups)

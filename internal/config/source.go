@@ -65,6 +65,22 @@ func spellings(prefix string, i Input) []string {
 	return []string{prefix + strings.ReplaceAll(i.key(), "_", "-"), prefix + i.key()}
 }
 
+// Environment returns the environment without the variables that carry a
+// credential into this program, wherever it would have looked for them.
+func (s *Source) Environment() []string {
+	return slices.DeleteFunc(slices.Clone(s.environ), func(e string) bool {
+		variable, _, _ := strings.Cut(e, "=")
+		for _, i := range Inputs {
+			for _, prefix := range []string{inputPrefix, pluginPrefix, ourPrefix} {
+				if i.Secret() && slices.Contains(spellings(prefix, i), s.cased(variable)) {
+					return true
+				}
+			}
+		}
+		return false
+	})
+}
+
 // find returns the value of an input, trimmed, and the name under which it was
 // set. Blank is unset: GitHub's runner sets a variable for every input that
 // action.yml declares.

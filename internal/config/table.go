@@ -15,7 +15,7 @@ type Input struct {
 	Name, Default, Help string
 	Group               string // in the help
 	Commands            string // to which it applies, separated by spaces
-	FilesOnly           bool   // of no use to GitHub's runner, and not in action.yml
+	NoAction            bool   // of no use to the action, and not in action.yml
 
 	kind   kind
 	or     string // another variable, read if the input is not set
@@ -51,7 +51,7 @@ func group(title, commands string, inputs ...Input) []Input {
 
 // Inputs is the table.
 var Inputs = slices.Concat(
-	group("JFrog, and who the job is", "mint check list sweep revoke",
+	group("JFrog, and who the job is", "mint exec check list sweep revoke",
 		Input{Name: "url", kind: address, or: "JF_URL",
 			Help: "JFrog Platform URL, such as https://acme.jfrog.io. Default: the variable JF_URL."},
 		Input{Name: "oidc-provider-name", max: 255,
@@ -69,12 +69,12 @@ var Inputs = slices.Concat(
 		Input{Name: "access-token", kind: secretText, or: "JF_ACCESS_TOKEN",
 			Help: "Stored identity, access or reference token. Turns stored mode on. " +
 				"Default: the variable JF_ACCESS_TOKEN, which OIDC mode ignores."},
-		Input{Name: "refresh-token", kind: secretText, Commands: "mint",
+		Input{Name: "refresh-token", kind: secretText, Commands: "mint exec",
 			Help: "Refresh token that belongs to access-token. Replaces both by a new pair instead of creating a token."},
 		Input{Name: "ca-cert",
 			Help: "Further trusted root certificates: PEM text of at most 16 KiB, or the path of a PEM file."},
 	),
-	group("The token", "mint check",
+	group("The token", "mint exec check",
 		Input{Name: "scope",
 			Help: "Scope of the token: scope tokens separated by spaces or new lines, such as applied-permissions/user."},
 		Input{Name: "groups",
@@ -111,24 +111,26 @@ var Inputs = slices.Concat(
 	group("When the job ends", "mint check",
 		Input{Name: "revoke", kind: boolean, Default: "true",
 			Help: "Revoke the token when the job ends."},
-		Input{Name: "revoke-failure", kind: choice, values: "warn fail", Default: "warn",
+		Input{Name: "revoke-failure", kind: choice, values: "warn fail", Default: "warn", Commands: "mint exec check",
 			Help: "What a failed revocation does: warn, or fail the job."},
 		Input{Name: "token-id", kind: list, Commands: "revoke",
 			Help: "Ids of tokens to revoke, with url and a credential, instead of what mint saved."},
 	),
-	group("Where results go", "mint check revoke",
-		Input{Name: "summary", kind: boolean, Default: "true", Commands: "mint check",
+	group("Where results go", "mint exec check revoke",
+		Input{Name: "summary", kind: boolean, Default: "true", Commands: "mint exec check",
 			Help: "GitHub: write the job summary."},
 		Input{Name: "export-env", kind: boolean, Default: "false", Commands: "mint",
 			Help: "GitHub: also export JF_URL, JF_ACCESS_TOKEN and the like to the job. Every later step then holds the token."},
-		Input{Name: "env-file", FilesOnly: true,
+		Input{Name: "env-file", NoAction: true, Commands: "mint check revoke",
 			Help: "File for the variables that the next steps read. Default: env in state-dir."},
-		Input{Name: "state-dir", FilesOnly: true, Default: ".jfrog-token",
+		Input{Name: "state-dir", NoAction: true, Default: ".jfrog-token",
 			Help: "Directory for what revoke needs to know."},
+		Input{Name: "mask-output", NoAction: true, kind: boolean, Default: "true", Commands: "exec",
+			Help: "Hide secrets in what the command of exec prints."},
 	),
-	group("Requests", "mint check list sweep revoke",
+	group("Requests", "mint exec check list sweep revoke",
 		Input{Name: "timeout", kind: duration, Default: "2m",
-			Help: "Limit on the whole command, retries included."},
+			Help: "Limit on all requests together, retries included."},
 		Input{Name: "max-attempts", kind: number, max: 100, Default: "10",
 			Help: "Attempts for each request, within timeout."},
 	),

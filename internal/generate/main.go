@@ -50,7 +50,7 @@ func actionInputs() string {
 	quote := func(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
 	var b strings.Builder
 	for _, i := range config.Inputs {
-		if i.FilesOnly {
+		if i.NoAction {
 			continue
 		}
 		fmt.Fprintf(&b, "  %s:\n    description: %s\n    required: false\n", i.Name, quote(i.Help))

@@ -19,6 +19,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/ephemeral-ci/jfrog-token/internal/jfrog"
@@ -69,7 +70,14 @@ func Open(ci CI, c *jfrog.Client, b *wire.Budget, s State) (*Lease, error) {
 
 // Resume takes up the lease that mint saved.
 func Resume(ci CI, c *jfrog.Client, s State) *Lease {
-	return &Lease{ci: ci, jfrog: c, state: s, again: true}
+	return &Lease{ci: ci, jfrog: c, state: s}
+}
+
+// State is what revoke needs to know by now.
+func (l *Lease) State() State {
+	s := l.state
+	s.Tokens = slices.Clone(s.Tokens)
+	return s
 }
 
 // Marker ends the description of a token, so that it can be told from those of
@@ -230,6 +238,7 @@ func (l *Lease) TakeBack() {
 
 // Revoke ends what mint saved, and reports whether nothing failed.
 func (l *Lease) Revoke(ctx context.Context) bool {
+	l.again = true
 	for _, h := range l.state.Tokens {
 		// A runner that forgets masks between two steps is not worth the risk.
 		_ = l.ci.Hide(h.Token.String)

@@ -126,6 +126,15 @@ func Decode(text []byte) (State, error) {
 	return s, nil
 }
 
+// Expiry is when the job's token expires, by this machine's clock; zero if it
+// never does.
+func (s State) Expiry() time.Time {
+	if len(s.Tokens) == 0 {
+		return time.Time{}
+	}
+	return s.Tokens[len(s.Tokens)-1].Expires
+}
+
 // settled reports whether nothing is left to revoke or to look up.
 func (s State) settled() bool {
 	return s.Pending == "" && !slices.ContainsFunc(s.Tokens, func(h Held) bool { return s.Revoke || !h.HandedOn })

@@ -1,0 +1,8 @@
+//go:build !linux && !windows
+
+package process
+
+import "syscall"
+
+// killWithUs does nothing: only Linux can.
+func killWithUs(*syscall.SysProcAttr) {}

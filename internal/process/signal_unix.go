@@ -1,0 +1,42 @@
+//go:build !windows
+
+package process
+
+import (
+	"os"
+	"os/exec"
+	"syscall"
+)
+
+// setApart puts the command in a process group of its own, and reports whether
+// it did. Some CIs send a signal to one process, some to its whole group:
+// https://gitlab.com/gitlab-org/gitlab-runner/-/blob/main/helpers/process/killer_unix.go
+// The command shall get it once in both cases, as a second one has many a program
+// drop everything; so we get it, and pass it on.
+//
+// At a terminal the command stays in our group, or it could not read from there.
+func setApart(cmd *exec.Cmd) bool {
+	cmd.SysProcAttr = &syscall.SysProcAttr{}
+	killWithUs(cmd.SysProcAttr)
+	if tty, err := os.Open("/dev/tty"); err == nil {
+		_ = tty.Close()
+		return false
+	}
+	cmd.SysProcAttr.Setpgid = true
+	return true
+}
+
+// pass sends the signal to the command's group, as a terminal does: a shell that
+// runs a program in the foreground would end, and leave the program behind. A
+// terminal has sent its own signals to the whole of our group.
+func (p *Process) pass(s os.Signal) {
+	signal, ok := s.(syscall.Signal)
+	switch {
+	case !ok:
+	case p.apart:
+		_ = syscall.Kill(-p.cmd.Process.Pid, signal)
+	case signal == syscall.SIGINT, signal == syscall.SIGQUIT, signal == syscall.SIGHUP:
+	default:
+		_ = p.cmd.Process.Signal(signal)
+	}
+}
