@@ -28,6 +28,7 @@ var fixups = []struct {
 	{regexp.MustCompile(`; retrying in [0-9hms.µ]+`), "; retrying in <span>"},
 	{regexp.MustCompile(`HTTP (\d+) in [0-9.]+m?s`), "HTTP $1 in <span>"},
 	{regexp.MustCompile(`expired \d[0-9hms.]* ago`), "expired <span> ago"},
+	{regexp.MustCompile(`expired \d[0-9hms.]* before`), "expired <span> before"},
 }
 
 // fixed replaces addresses, times and secrets by names.

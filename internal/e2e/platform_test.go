@@ -72,6 +72,7 @@ type command struct {
 	mu     sync.Mutex
 	all    bytes.Buffer // both streams, in order
 	stdout bytes.Buffer
+	stderr bytes.Buffer
 	shown  func(string) string // what the CI makes of the output
 }
 
@@ -128,7 +129,7 @@ func (s *scenario) process(env map[string]string, args ...string) *command {
 	for _, k := range slices.Sorted(maps.Keys(env)) {
 		c.cmd.Env = append(c.cmd.Env, k+"="+env[k])
 	}
-	c.cmd.Stdout, c.cmd.Stderr = stream{c, io.MultiWriter(&c.all, &c.stdout)}, stream{c, &c.all}
+	c.cmd.Stdout, c.cmd.Stderr = stream{c, io.MultiWriter(&c.all, &c.stdout)}, stream{c, io.MultiWriter(&c.all, &c.stderr)}
 	return c
 }
 
@@ -158,7 +159,9 @@ func (c *command) Wait() (*runnertest.Result, error) {
 	if strings.Contains(text, "::add-mask::") {
 		return nil, fmt.Errorf("a mask is printed where nothing masks:\n%s", text)
 	}
-	return &runnertest.Result{Code: c.cmd.ProcessState.ExitCode(), Raw: text, Log: c.shown(text), Stdout: c.stdout.String()}, nil
+	return &runnertest.Result{
+		Code: c.cmd.ProcessState.ExitCode(), Raw: text, Log: c.shown(text), Stdout: c.stdout.String(), Stderr: c.stderr.String(),
+	}, nil
 }
 
 // cmdSource reads the env file with a POSIX shell and with a dotenv reader,

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -42,9 +44,58 @@ func (s *scenario) program(ts *testscript.TestScript, args []string) (program, *
 	case "run":
 		p := s.command(ts, args[1:])
 		return p, p.cmd
+	case "execute":
+		return s.exec(ts, args)
 	}
 	ts.Fatalf("not a run of the binary: %s", args[0])
 	return nil, nil
+}
+
+// exec prepares a run of exec with what is in with.yml, or in the file that is named: "execute -- sh command.sh",
+// "execute other.yml --expires-in 5m -- env". It is a run: step on GitHub.
+func (s *scenario) exec(ts *testscript.TestScript, args []string) (program, *exec.Cmd) {
+	args = append([]string{"exec"}, args[1:]...)
+	if s.platformInput == nil {
+		p := s.script(ts, args)
+		return p, p.Cmd
+	}
+	file := "with.yml"
+	if len(args) > 1 && strings.HasSuffix(args[1], ".yml") {
+		file = args[1]
+		args = slices.Delete(slices.Clone(args), 1, 2)
+	}
+	env := maps.Clone(s.Runner.Env)
+	maps.Copy(env, s.inputVariables(s.with(ts, file), s.platformInput))
+	p := s.process(env, args...)
+	return p, p.cmd
+}
+
+// cmdExecute runs exec.
+func cmdExecute(ts *testscript.TestScript, neg bool, args []string) {
+	s := of(ts)
+	p, _ := s.exec(ts, append([]string{"execute"}, args...))
+	ts.Check(p.Start())
+	res, err := p.Wait()
+	ts.Check(err)
+	s.finish(ts, neg, res)
+}
+
+// cmdEnvironment takes the environment that a command of exec wrote with "env -0" for the outputs, and writes it for
+// comparison: "environment FILE".
+func cmdEnvironment(ts *testscript.TestScript, _ bool, args []string) {
+	s := of(ts)
+	env := map[string]string{}
+	for pair := range strings.SplitSeq(ts.ReadFile(args[0]), "\x00") {
+		name, value, _ := strings.Cut(pair, "=")
+		if pair != "" && name != "PATH" && name != "PWD" && name != "OLDPWD" && name != "_" && name != "SHLVL" {
+			env[name] = value
+		}
+	}
+	s.Step.Outputs = map[string]string{
+		"token": env["JF_ACCESS_TOKEN"], "username": env["JF_USER"], "url": env["JF_URL"], "token-id": env["JF_TOKEN_ID"],
+		"refresh-token": env["JF_REFRESH_TOKEN"], "reference-token": env["JF_REFERENCE_TOKEN"],
+	}
+	s.write(ts, "environment", renderOutputs(env))
 }
 
 var signals = map[string]os.Signal{"KILL": os.Kill, "TERM": syscall.SIGTERM}

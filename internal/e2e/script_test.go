@@ -25,7 +25,7 @@ import (
 
 // TestScript runs every scenario: see testdata/README.md.
 func TestScript(t *testing.T) {
-	for _, command := range []string{"mint", "revoke", "check", "list", "sweep", "ci"} {
+	for _, command := range []string{"mint", "exec", "revoke", "check", "list", "sweep", "ci"} {
 		t.Run(command, func(t *testing.T) {
 			t.Parallel()
 			files, err := filepath.Glob(filepath.Join(root, "testdata", command, "*.txtar"))
@@ -58,7 +58,7 @@ func TestScenariosCompareRequests(t *testing.T) {
 	if err != nil || len(files) < 100 {
 		t.Fatalf("%d scenarios are found: %v", len(files), err)
 	}
-	runs := regexp.MustCompile(`(?m)^(\[[^]]*\] )?(! )?(within \S+ |signal \S+ \S+ )?(main|post|step|run|call)\b.*\n`)
+	runs := regexp.MustCompile(`(?m)^(\[[^]]*\] )?(! )?(within \S+ |signal \S+ \S+ )?(main|post|step|run|call|execute)\b.*\n`)
 	compares := regexp.MustCompile(`(?m)^(cmp requests golden\.requests|sent 0)$`)
 	for _, file := range files {
 		archive, err := txtar.ParseFile(file)
@@ -82,7 +82,7 @@ var commands = map[string]func(*testscript.TestScript, bool, []string){
 	"run": cmdRun, "call": cmdCall, "source": cmdSource, "mode": cmdMode, "dotenv": cmdDotenv, "nothing-left": cmdNothingLeft,
 	"signal": cmdSignal, "within": cmdWithin, "appears": cmdAppears, "refreshed": cmdRefreshed, "issued": cmdIssued,
 	"states": cmdStates, "left-over": cmdLeftOver, "long-ca": cmdLongCA, "unmasked": cmdUnmasked,
-	"variables": cmdVariables, "json": cmdJSON, "another-step": cmdAnotherStep, "step-before": cmdStepBefore,
+	"variables": cmdVariables, "json": cmdJSON, "another-step": cmdAnotherStep, "execute": cmdExecute, "environment": cmdEnvironment, "step-before": cmdStepBefore,
 }
 
 // scenario is a site and what one scenario did there.
@@ -138,6 +138,7 @@ func setUp(env *testscript.Env) error {
 		pairs = append(pairs, strings.ReplaceAll(a, ":", "&#58;"), "<address>")
 	}
 	env.Setenv("JF_URL", s.Platform.URL())
+	env.Setenv("BINARY", binary)
 	if s.Proxy != nil {
 		env.Setenv("PROXY", s.Proxy.Address)
 		pairs = append(pairs, s.Proxy.Address, "proxy.test")
@@ -263,7 +264,7 @@ func (s *scenario) script(ts *testscript.TestScript, args []string) *runnertest.
 	case len(args) > 1 && strings.HasSuffix(args[1], ".yml"):
 		with = s.with(ts, args[1])
 		args = slices.Delete(slices.Clone(args), 1, 2)
-	case args[0] == "mint":
+	case args[0] == "mint", args[0] == "exec":
 		with = s.with(ts, "with.yml")
 	}
 	if args[0] == "mint" {
@@ -291,6 +292,7 @@ func (s *scenario) finish(ts *testscript.TestScript, neg bool, res *runnertest.R
 	fmt.Fprint(ts.Stdout(), res.Log)
 	s.write(ts, "log", res.Log)
 	s.write(ts, "results", res.Stdout)
+	s.write(ts, "messages", res.Stderr)
 	s.write(ts, "summary", res.Summary)
 	s.write(ts, "outputs", renderOutputs(s.Step.Outputs))
 	s.write(ts, "exported", renderOutputs(res.Env))

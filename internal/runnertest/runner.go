@@ -65,6 +65,7 @@ type Result struct {
 	Raw     string // what was printed, stderr before stdout as the runner reads them
 	Log     string // what the runner shows
 	Stdout  string // but for an action: what was printed there
+	Stderr  string
 	Summary string
 	Env     map[string]string // what was exported to the job
 	Err     error             // a command file that the runner would refuse
@@ -172,7 +173,7 @@ func (p *Process) Wait() (*Result, error) {
 		p.runner.process(strings.TrimRight(line, "\r\n"), show)
 	}
 	if p.script {
-		res.Stdout = p.stdout.String()
+		res.Stdout, res.Stderr = p.stdout.String(), p.stderr.String()
 	}
 	res.Err = p.readFiles(res, show)
 	res.Log = p.log.String()
