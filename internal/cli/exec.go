@@ -55,7 +55,7 @@ func (r *run) exec(ctx context.Context) error {
 	if err != nil {
 		return j.closed(ctx, err)
 	}
-	return j.await(ctx, p, token)
+	return j.await(ctx, stop, p, token)
 }
 
 // begin starts the command.
@@ -92,7 +92,7 @@ const spared = 4 * time.Second
 
 // await waits for the command, passes signals on to it, and revokes the token
 // when it ends, or soon after the first signal.
-func (j *job) await(ctx context.Context, p *process.Process, t jfrog.Token) error {
+func (j *job) await(ctx context.Context, stop func(), p *process.Process, t jfrog.Token) error {
 	var leasing sync.Mutex // whoever has it may use the lease
 	expiry, revoked := j.lease.State().Expiry(), false
 	leasing.Lock()
@@ -101,6 +101,11 @@ func (j *job) await(ctx context.Context, p *process.Process, t jfrog.Token) erro
 		j.discard(t)
 	}()
 	revoke := func() {
+		wait := time.Second
+		if ctx.Err() != nil {
+			wait = 0
+		}
+		time.AfterFunc(wait, stop) // JFrog may hang with the exchanged token, which comes once more
 		leasing.Lock()
 		defer leasing.Unlock()
 		revoked = revoked || j.revokeOwn(ctx)

@@ -380,3 +380,20 @@ func TestTableAndConfigAgree(t *testing.T) {
 		}
 	}
 }
+
+// TestEnvironment: what carries a credential into this program stays out of the command of exec, whichever CI would have
+// set it; nothing else does.
+func TestEnvironment(t *testing.T) {
+	kept := []string{
+		"PATH=/bin", "JFROG_TOKEN_URL=https://acme.jfrog.io", "JFROG_TOKEN_ACCESS=x", "MY_JFROG_TOKEN_ACCESS_TOKEN=x",
+		"INPUT_URL=https://acme.jfrog.io", "PLUGIN_USERNAME=x", "CIRCLE_OIDC_TOKEN=x", "ACTIONS_ID_TOKEN_REQUEST_TOKEN=x", "NO_VALUE",
+	}
+	gone := []string{
+		"JFROG_TOKEN_ACCESS_TOKEN=x", "JFROG_TOKEN_REFRESH_TOKEN=x", "JFROG_TOKEN_ID_TOKEN=x",
+		"INPUT_ACCESS-TOKEN=x", "INPUT_ACCESS_TOKEN=x", "PLUGIN_ID-TOKEN=x", "PLUGIN_ID_TOKEN=x", "PLUGIN_REFRESH_TOKEN=",
+	}
+	got := config.NewSource(slices.Concat(gone[:3], kept, gone[3:]), nil).Environment()
+	if !slices.Equal(got, kept) {
+		t.Errorf("expected %q to be %q", got, kept)
+	}
+}

@@ -211,7 +211,7 @@ func says(body string) jfrogtest.Fault { return jfrogtest.Fault{Status: 403, Bod
 
 // cells makes every request meet every fault: once, and, where another attempt
 // meets it again, for ever.
-func cells() []cell {
+func cells(requests []request) []cell {
 	var all []cell
 	add := func(r request, name string, f jfrogtest.Fault, c class) {
 		f.On = r.on
