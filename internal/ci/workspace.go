@@ -121,7 +121,9 @@ func (w *workspace) EnvFile() string {
 }
 
 // Check implements Platform.
-func (w *workspace) Check(what Writes) error { return again(func() error { return w.check(what.Outputs) }) }
+func (w *workspace) Check(what Writes) error {
+	return again(func() error { return w.check(what.Outputs) })
+}
 
 // Export implements Platform: the env file is there.
 func (w *workspace) Export([]Output) error { return nil }

@@ -40,7 +40,7 @@ type command struct {
 func commands() []command {
 	return []command{
 		{"mint", "", "gets a token, masks it, saves what revoke needs, hands it on", (*run).mint},
-		{"exec", "-- COMMAND...", "mints, runs the command with the token, revokes when it ends", (*run).exec},
+		{"exec", "-- COMMAND", "mints, runs the command with the token, then revokes", (*run).exec},
 		{"revoke", "[ID...]", "revokes what mint of the same job saved, or the tokens named", (*run).revoke},
 		{"check", "", "says whether mint would work, and what to change if not", (*run).check},
 		{"list", "", "shows the tokens that the credential may see", (*run).list},

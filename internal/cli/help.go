@@ -17,7 +17,7 @@ func (r *run) usage() string {
 		"and revokes it when the job ends."))
 	b.WriteString("\nUsage: jfrog-token COMMAND [--INPUT VALUE...]\n\n")
 	for _, c := range commands() {
-		fmt.Fprintf(&b, "  %-18s %s\n", strings.TrimSpace(c.name+" "+c.words), c.help)
+		fmt.Fprintf(&b, "  %-17s %s\n", strings.TrimSpace(c.name+" "+c.words), c.help)
 	}
 	b.WriteString("\n" + wrap("", "Inputs are flags, or variables of the environment, whose names follow the "+
 		"flags below."))

@@ -392,7 +392,7 @@ func TestEnvironment(t *testing.T) {
 		"JFROG_TOKEN_ACCESS_TOKEN=x", "JFROG_TOKEN_REFRESH_TOKEN=x", "JFROG_TOKEN_ID_TOKEN=x",
 		"INPUT_ACCESS-TOKEN=x", "INPUT_ACCESS_TOKEN=x", "PLUGIN_ID-TOKEN=x", "PLUGIN_ID_TOKEN=x", "PLUGIN_REFRESH_TOKEN=",
 	}
-	got := config.NewSource(slices.Concat(gone[:3], kept, gone[3:]), nil).Environment()
+	got := NewSource(slices.Concat(gone[:3], kept, gone[3:]), nil).Environment()
 	if !slices.Equal(got, kept) {
 		t.Errorf("expected %q to be %q", got, kept)
 	}

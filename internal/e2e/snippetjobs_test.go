@@ -57,7 +57,8 @@ func (l lines) script() string { return strings.Join(l, "\n") }
 func texts(settings map[string]any) map[string]string {
 	list := map[string]string{}
 	for name, v := range settings {
-		if _, ok := v.(map[string]any); ok { // from_secret
+		_, ok := v.(map[string]any)                                        // from_secret
+		if ok || strings.HasPrefix(fmt.Sprint(v), "<+secrets.getValue(") { // of Harness
 			v = "${{ secrets.any }}"
 		}
 		list[name] = fmt.Sprint(v)
@@ -108,12 +109,14 @@ type pluginStep struct {
 	Image    string
 	Settings map[string]any
 	Commands lines
+
+	Environment map[string]any
 }
 
 func pluginJob(steps []pluginStep, naming func(string) string, err error) (snippetJob, error) {
 	j := snippetJob{settingName: naming}
 	for _, s := range steps {
-		step := snippetStep{script: s.Commands.script()}
+		step := snippetStep{script: s.Commands.script(), env: texts(s.Environment)}
 		if strings.Contains(s.Image, "ephemeral-ci/jfrog-token:") {
 			step.settings = texts(s.Settings)
 		}
@@ -149,13 +152,15 @@ func harnessJob(text string) (snippetJob, error) {
 			Spec struct {
 				Image, Command string
 				Settings       map[string]any
+				EnvVariables   map[string]any `yaml:"envVariables"`
 			}
 		}
 	}
 	err := yaml.Unmarshal([]byte(text), &stage)
 	var steps []pluginStep
 	for _, s := range stage {
-		steps = append(steps, pluginStep{s.Step.Spec.Image, s.Step.Spec.Settings, lines{s.Step.Spec.Command}})
+		spec := s.Step.Spec
+		steps = append(steps, pluginStep{spec.Image, spec.Settings, lines{spec.Command}, spec.EnvVariables})
 	}
 	return pluginJob(steps, naming["drone"], err)
 }

@@ -32,36 +32,39 @@ var snippetRuns = map[string]struct {
 	read     func(text string) (snippetJob, error)
 	scenario string
 }{
-	"README.md, jfrog-token, yaml":         {gitHubJob, ""},
-	"README.md, With a stored token, yaml": {gitHubJob, ""},
-	"docs.md, JFrog token, yaml": {woodpeckerJob,
-		"a-Woodpecker-pipeline-sources-the-token-and-revokes-it"},
-	"docs/ci.md, GitHub Actions, yaml":  {gitHubJob, ""},
-	"docs/ci.md, Forgejo Actions, yaml": {forgejoJob, ""},
-	"docs/ci.md, Harness, yaml": {harnessJob,
-		"a-Harness-step-gives-plain-and-secret-outputs-in-their-files"},
-	"docs/ci.md, GitLab, yaml": {gitLabJob,
-		"an-ID-token-is-taken-from-a-GitLab-variable"},
-	"docs/ci.md, Buildkite, yaml": {buildkiteJob,
-		"an-ID-token-is-asked-for-at-the-Buildkite-agent"},
-	"docs/ci.md, CircleCI, yaml": {circleCIJob,
-		"an-ID-token-is-taken-from-CircleCI-and-its-fixed-audience-told"},
-	"docs/ci.md, Azure DevOps, yaml": {azureJob,
-		"an-ID-token-is-asked-for-at-the-Azure-DevOps-endpoint"},
-	"docs/ci.md, Bitbucket Pipelines, yaml": {bitbucketJob,
-		"an-ID-token-is-taken-from-Bitbucket"},
-	"docs/ci.md, Jenkins, groovy": {jenkinsJob,
-		"an-ID-token-is-bound-to-any-name-in-Jenkins"},
-	"docs/ci.md, Codefresh, yaml": {codefreshJob,
-		"an-ID-token-is-taken-from-Codefresh"},
-	"docs/ci.md, Google Cloud Build, yaml": {cloudBuildJob,
-		"an-ID-token-is-asked-for-at-the-metadata-server-in-Cloud-Build"},
-	"docs/ci.md, Anywhere else, sh": {shellJob,
-		"on-a-command-line-an-ID-token-is-taken-from-the-variable-of-the-JFrog-CLI"},
+	"README.md, jfrog-token, yaml":                             {gitHubJob, ""},
+	"README.md, With a stored token, yaml":                     {gitHubJob, ""},
+	"docs.md, JFrog token, yaml":                               {woodpeckerJob, "a-Woodpecker-pipeline-sources-the-token-and-revokes-it"},
+	"docs/ci.md, Woodpecker, yaml":                             {woodpeckerJob, "a-Woodpecker-pipeline-sources-the-token-and-revokes-it"},
+	"docs/ci.md, GitHub Actions, yaml":                         {gitHubJob, ""},
+	"docs/ci.md, Forgejo Actions, yaml":                        {forgejoJob, ""},
+	"docs/ci.md, Harness, yaml":                                {harnessJob, "a-Harness-step-gives-plain-and-secret-outputs-in-their-files"},
+	"docs/ci.md, Harness, several steps, yaml":                 {harnessJob, "a-Harness-step-gives-plain-and-secret-outputs-in-their-files"},
+	"docs/ci.md, GitLab, yaml":                                 {gitLabJob, "an-ID-token-is-taken-from-a-GitLab-variable"},
+	"docs/ci.md, GitLab, several steps, yaml":                  {gitLabJob, "an-ID-token-is-taken-from-a-GitLab-variable"},
+	"docs/ci.md, Buildkite, yaml":                              {buildkiteJob, "an-ID-token-is-asked-for-at-the-Buildkite-agent"},
+	"docs/ci.md, Buildkite, several steps, yaml":               {buildkiteJob, "an-ID-token-is-asked-for-at-the-Buildkite-agent"},
+	"docs/ci.md, CircleCI, yaml":                               {circleCIJob, "an-ID-token-is-taken-from-CircleCI-and-its-fixed-audience-told"},
+	"docs/ci.md, CircleCI, several steps, yaml":                {circleCIJob, "an-ID-token-is-taken-from-CircleCI-and-its-fixed-audience-told"},
+	"docs/ci.md, Azure DevOps, yaml":                           {azureJob, "an-ID-token-is-asked-for-at-the-Azure-DevOps-endpoint"},
+	"docs/ci.md, Azure DevOps, several steps, yaml":            {azureJob, "an-ID-token-is-asked-for-at-the-Azure-DevOps-endpoint"},
+	"docs/ci.md, Bitbucket Pipelines, yaml":                    {bitbucketJob, "an-ID-token-is-taken-from-Bitbucket"},
+	"docs/ci.md, Bitbucket Pipelines, several steps, yaml":     {bitbucketJob, "an-ID-token-is-taken-from-Bitbucket"},
+	"docs/ci.md, Jenkins, groovy":                              {jenkinsJob, "an-ID-token-is-bound-to-any-name-in-Jenkins"},
+	"docs/ci.md, Jenkins, several steps, groovy":               {jenkinsJob, "an-ID-token-is-bound-to-any-name-in-Jenkins"},
+	"docs/ci.md, Codefresh, yaml":                              {codefreshJob, "an-ID-token-is-taken-from-Codefresh"},
+	"docs/ci.md, Codefresh, several steps, yaml":               {codefreshJob, "an-ID-token-is-taken-from-Codefresh"},
+	"docs/ci.md, Google Cloud Build, yaml":                     {cloudBuildJob, "an-ID-token-is-asked-for-at-the-metadata-server-in-Cloud-Build"},
+	"docs/ci.md, Google Cloud Build, several commands, yaml":   {cloudBuildJob, "an-ID-token-is-asked-for-at-the-metadata-server-in-Cloud-Build"},
+	"docs/ci.md, Anywhere else, sh":                            {shellJob, "on-a-command-line-an-ID-token-is-taken-from-the-variable-of-the-JFrog-CLI"},
+	"docs/ci.md, Anywhere else, several commands, sh":          {shellJob, "on-a-command-line-an-ID-token-is-taken-from-the-variable-of-the-JFrog-CLI"},
 	"docs/ci.md, Tokens that canceled jobs leave behind, yaml": {gitHubJob, ""},
-	"docs/drone.md, JFrog token, a Drone plugin, yaml": {droneJob,
-		"a-Drone-pipeline-sources-the-token-and-revokes-it"},
+	"docs/drone.md, JFrog token, a Drone plugin, yaml":         {droneJob, "a-Drone-pipeline-sources-the-token-and-revokes-it"},
+	"docs/ci.md, Drone, yaml":                                  {droneJob, "a-Drone-pipeline-sources-the-token-and-revokes-it"},
 }
+
+// buildScript is what the snippets of exec run.
+const buildScript = "docs/ci.md, One command, sh"
 
 // snippetSkips are those that TestSnippets does not run, and why.
 var snippetSkips = map[string]string{
@@ -75,7 +78,9 @@ var snippetSkips = map[string]string{
 	"docs/troubleshooting.md, A run of Dependabot, yaml":           "no commands",
 	"docs/refresh.md, A job that outlives its token, yaml":         "a-token-is-refreshed-by-a-later-step has its two steps",
 	"docs/ci.md, Anywhere else, powershell":                        "there is no PowerShell here",
-	"docs/connect.md, A token for the API of Connect, yaml":        "it needs JFrog Connect; scenarios of verify send the request",
+	"docs/ci.md, Anywhere else, several commands, powershell":      "there is no PowerShell here",
+	buildScript: "the snippets of exec run it",
+	"docs/connect.md, A token for the API of Connect, yaml": "it needs JFrog Connect; scenarios of verify send the request",
 }
 
 // snippet is a fence of the documentation.
@@ -183,7 +188,7 @@ func TestSnippets(t *testing.T) {
 					}
 				}
 				w.post(t)
-				w.check(t, strings.Count(w.text, "curl "))
+				w.check(t, strings.Count(w.text, "curl ")+strings.Count(w.text, "./build.sh"))
 			})
 		}
 	}
@@ -273,7 +278,7 @@ func newSnippetWorld(t *testing.T, key, scenario, curl string) *snippetWorld {
 	real, err := exec.LookPath("curl")
 	standIn := fmt.Sprintf("#!/bin/sh\nreal=%s\nprintf '%%s\\n' \"$@\" >>%s\n%s\n", real, w.args, curl)
 	for _, err := range []error{
-		err, os.Mkdir(w.work, 0o755), os.Mkdir(bin, 0o755), os.Symlink(binary, filepath.Join(bin, "jfrog-token")),
+		err, os.Mkdir(w.work, 0o755), os.WriteFile(filepath.Join(w.work, "build.sh"), []byte(snippetOf(t, buildScript)), 0o755), os.Mkdir(bin, 0o755), os.Symlink(binary, filepath.Join(bin, "jfrog-token")),
 		os.WriteFile(filepath.Join(site.Dir, ".jfrog-access-token"), []byte(site.Platform.Stored(0)+"\n"), 0o600),
 		os.WriteFile(filepath.Join(bin, "curl"), []byte(standIn), 0o755),
 	} {
