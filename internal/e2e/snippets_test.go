@@ -69,6 +69,7 @@ const buildScript = "docs/ci.md, One command, sh"
 // snippetSkips are those that TestSnippets does not run, and why.
 var snippetSkips = map[string]string{
 	"README.md, jfrog-token, sh":                                   "the demo and these very tests",
+	"README.md, Other CIs, sh":                                     "docs/ci.md has it for each CI",
 	"README.md, With OIDC, json":                                   "no commands",
 	"README.md, Recipes, yaml":                                     "docker and npm need registries",
 	"docs/ci.md, Install, sh":                                      "TestInstallSnippet runs it",
