@@ -30,7 +30,13 @@ type Config struct {
 	StrictThresholds bool `json:"strict_thresholds"`
 
 	NoRefreshable bool `json:"no_refreshable"`
-	RefreshGrace  int  `json:"refresh_grace"` // seconds for which an expired token can still be refreshed
+	// RefreshGrace is for how many seconds an expired token can still be refreshed, and be the bearer of that request:
+	// JFrog's documentation says 24 h in one place, and that it must be enabled in another.
+	RefreshGrace int `json:"refresh_grace"`
+
+	// ReferenceAnywhere lets reference tokens into Access as a Basic password and in X-JFrog-Art-Api too. JFrog documents
+	// both, but not for which service. Artifactory always takes them.
+	ReferenceAnywhere bool `json:"reference_anywhere"`
 
 	Users     []User        `json:"users"`
 	Tokens    []StoredToken `json:"tokens"`

@@ -3,7 +3,6 @@ package jfrogtest
 import (
 	"net/http"
 	"slices"
-	"strings"
 )
 
 const connectAPI = "/api/v2/"
@@ -12,24 +11,22 @@ const connectAPI = "/api/v2/"
 // are an administrator's or of a user's scope. Its refusals are not documented.
 // https://docs.connect.jfrog.io/developers/rest-api-v2
 func (p *Platform) connect(c *call) answer {
-	refuse := func(status int) answer {
-		return jsonAnswer(status, map[string]string{"message": http.StatusText(status)})
-	}
-	project, resource, _ := strings.Cut(strings.TrimPrefix(c.URL.Path, connectAPI), "/")
-	if !projectKey.MatchString(project) || resource != "devices" {
-		return refuse(404)
-	}
-	if c.Method != http.MethodGet {
-		return refuse(405)
-	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	t, problem := p.lookup(c.bearer())
 	switch {
+	case !projectKey.MatchString(c.PathValue("project")):
+		return p.noConnect(c)
 	case problem != "", !accepts(t.Audience, "jfcon", ""): // jfcon@*: as one that was made on Connect's own page
-		return refuse(401)
+		return connectRefusal(401)
 	case !slices.Contains(t.scopes, userScope) && !slices.Contains(t.scopes, adminScope):
-		return refuse(403)
+		return connectRefusal(403)
 	}
-	return jsonAnswer(200, []map[string]string{{"uuid": "d-0001", "name": "edge-1", "project": project}})
+	return jsonAnswer(200, []map[string]string{{"uuid": "d-0001", "name": "edge-1", "project": c.PathValue("project")}})
+}
+
+func (p *Platform) noConnect(*call) answer { return connectRefusal(404) }
+
+func connectRefusal(status int) answer {
+	return jsonAnswer(status, map[string]string{"message": http.StatusText(status)})
 }

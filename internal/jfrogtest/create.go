@@ -32,14 +32,16 @@ type createRequest struct {
 	formForced bool // force_revocable came in a form
 }
 
-var errMediaType = errors.New("HTTP 415 Unsupported Media Type")
+var (
+	errMediaType = errors.New("HTTP 415 Unsupported Media Type")
+	errBody      = errors.New("Invalid request body")
+)
 
 func parseCreate(c *call) (req createRequest, err error) {
 	mediaType, _, _ := mime.ParseMediaType(c.Header.Get("Content-Type"))
 	switch mediaType {
 	case "application/json":
-		err = json.Unmarshal(c.body, &req)
-		return req, err
+		return req, jsonError(json.Unmarshal(c.body, &req))
 	case "application/x-www-form-urlencoded":
 		return parseForm(string(c.body))
 	}
@@ -49,7 +51,7 @@ func parseCreate(c *call) (req createRequest, err error) {
 func parseForm(body string) (createRequest, error) {
 	form, err := url.ParseQuery(body)
 	if err != nil {
-		return createRequest{}, err
+		return createRequest{}, errBody
 	}
 	req := createRequest{
 		GrantType:    form.Get("grant_type"),
@@ -64,7 +66,7 @@ func parseForm(body string) (createRequest, error) {
 	if s := form.Get("expires_in"); s != "" {
 		n, err := strconv.Atoi(s)
 		if err != nil {
-			return req, fmt.Errorf("expires_in: %w", err)
+			return req, badField("expires_in")
 		}
 		req.ExpiresIn = &n
 	}
@@ -73,11 +75,24 @@ func parseForm(body string) (createRequest, error) {
 	} {
 		if s := form.Get(name); s != "" {
 			if *field, err = strconv.ParseBool(s); err != nil {
-				return req, fmt.Errorf("%s: %w", name, err)
+				return req, badField(name)
 			}
 		}
 	}
 	return req, nil
+}
+
+func badField(name string) error { return fmt.Errorf("Invalid value of field: %s", name) }
+
+// jsonError words what the decoder found wrong: JFrog is not written in Go.
+func jsonError(err error) error {
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && wrong.Field != "" {
+		return badField(wrong.Field)
+	}
+	if err != nil {
+		return errBody
+	}
+	return nil
 }
 
 var projectKey = regexp.MustCompile(`^[a-z][a-z0-9-]{1,31}$`)
@@ -114,18 +129,14 @@ func (p *Platform) create(c *call) answer {
 	forbid := func(message string) answer { return p.refuse(403, "FORBIDDEN", message, "") }
 
 	req, err := parseCreate(c)
-	if err == errMediaType {
-		return p.refuse(415, "UNSUPPORTED_MEDIA_TYPE", err.Error(), "")
-	}
-	if err == nil && req.GrantType == "refresh_token" {
-		return p.refresh(c, req)
-	}
-	bearer, refused := p.authenticate(c)
+	bearer := c.token
 	switch {
-	case refused != nil:
-		return *refused
+	case err == errMediaType:
+		return p.refuse(415, "UNSUPPORTED_MEDIA_TYPE", err.Error(), "")
 	case err != nil:
-		return bad("Invalid request body: " + err.Error())
+		return bad(err.Error())
+	case req.GrantType == "refresh_token":
+		return p.refresh(bearer, req)
 	case req.formForced && p.cfg.FormForceRevocable == "refuse":
 		return bad("force_revocable is not accepted in a form")
 	case req.GrantType != "" && req.GrantType != "client_credentials":
@@ -146,9 +157,9 @@ func (p *Platform) create(c *call) answer {
 		// https://github.com/jfrog/terraform-provider-artifactory/issues/1246
 		return bad("Invalid formatted name: " + user)
 	}
-	user = strings.TrimPrefix(user, p.serviceID+"/users/")
+	user = p.user(strings.TrimPrefix(user, p.serviceID+"/users/")).Name
 	admin := p.isAdmin(bearer)
-	if !admin && user != bearer.User {
+	if !admin && !strings.EqualFold(user, bearer.User) {
 		return forbid("User " + bearer.User + " can only create user token(s) for themselves")
 	}
 	for _, s := range scopes {
@@ -235,35 +246,27 @@ func (p *Platform) created(t *token) answer {
 	return a
 }
 
-// refresh rotates: the old pair is gone as soon as the new one exists, whether the answer arrives or not.
-func (p *Platform) refresh(c *call, req createRequest) answer {
-	i := slices.IndexFunc(p.tokens, func(t *token) bool {
-		return t.refresh != "" && t.refresh == req.RefreshToken && !t.Revoked
-	})
-	var old *token
-	if i >= 0 {
-		old = p.tokens[i]
-	}
-	now := p.now()
+// refreshable says whether a token can be refreshed still.
+func (p *Platform) refreshable(t *token) bool {
 	grace := time.Duration(p.cfg.RefreshGrace) * time.Second
-	bearer, refused := p.authenticate(c)
-	if refused != nil {
-		own, problem := p.lookup(c.bearer())
-		if problem != "expired" || own != old || now.After(own.Expiry.Add(grace)) {
-			return *refused
-		}
-		bearer = own
-	}
+	return !t.Revoked && t.refresh != "" && (t.alive(p.now()) || !p.now().After(t.Expiry.Add(grace)))
+}
+
+// refresh rotates: the old pair is gone as soon as the new one exists, whether the answer arrives or not.
+func (p *Platform) refresh(bearer *token, req createRequest) answer {
+	i := slices.IndexFunc(p.tokens, func(t *token) bool { return p.refreshable(t) && t.refresh == req.RefreshToken })
+	now := p.now()
 	switch {
 	case !p.cfg.since("7.37.9"):
 		return p.refuse(400, "BAD_REQUEST", "Unsupported grant type: refresh_token", "")
 	case req.RefreshToken == "":
 		return p.refuse(400, "BAD_REQUEST", "refresh_token is required", "")
-	case old == nil, old.expired(now) && now.After(old.Expiry.Add(grace)):
+	case i < 0 || bearer.expired(now) && bearer != p.tokens[i]:
 		return p.refuse(404, "NOT_FOUND", "Token matching the provided refresh token was not found.", "")
-	case bearer.User != old.User:
-		return p.refuse(403, "FORBIDDEN", "Only "+old.User+" can refresh this token", "")
+	case bearer.User != p.tokens[i].User:
+		return p.refuse(403, "FORBIDDEN", "Only "+p.tokens[i].User+" can refresh this token", "")
 	}
+	old := p.tokens[i]
 	next := &token{
 		Token: Token{
 			Kind: "access", User: old.User, Subject: old.Subject, Scope: old.Scope, Audience: old.Audience,

@@ -231,7 +231,7 @@ func (p *Platform) issueMapped(provider Provider, m Mapping, claims jwt.MapClaim
 	if spec.GroupsPattern != "" {
 		scope = groupsPrefix + expand(spec.GroupsPattern, claims)
 	}
-	user := cmp.Or(spec.Username, expand(spec.UsernamePattern, claims))
+	user := p.user(cmp.Or(spec.Username, expand(spec.UsernamePattern, claims))).Name
 	t := &token{
 		Token: Token{
 			Kind: "access", User: user, Subject: p.serviceID + "/users/" + user, Scope: scope,

@@ -93,7 +93,7 @@ func TestExchangeRefusals(t *testing.T) {
 		"no project":        {cfg: provider(func(p *Provider) { p.Mappings[0].ProjectKey = "pay" }), status: 403, part: "No identity mapping"},
 		"project":           {cfg: provider(func(p *Provider) { p.Mappings[0].ProjectKey = "pay" }), extra: map[string]any{"project_key": "pay"}, status: 200},
 		"flat":              {cfg: Config{ErrorShape: "flat"}, extra: map[string]any{"provider_name": "no"}, status: 404, part: `{"code":"NOT_FOUND","message":"oidc`},
-		"artifactory":       {cfg: Config{ErrorShape: "artifactory"}, extra: map[string]any{"provider_name": "no"}, status: 404, part: `{"errors":[{"message":"oidc integration doesn't exist","status":404}]}`},
+		"artifactory":       {cfg: Config{ErrorShape: "artifactory"}, extra: map[string]any{"provider_name": "no"}, status: 404, part: `{"errors":[{"status":404,"message":"oidc integration doesn't exist"}]}`},
 		"oauth":             {cfg: Config{ErrorShape: "oauth"}, extra: map[string]any{"provider_name": "no"}, status: 404, part: `"error_description":"oidc`},
 		"html":              {cfg: Config{ErrorShape: "html"}, extra: map[string]any{"provider_name": "no"}, status: 404, part: "<html>"},
 	}

@@ -19,7 +19,7 @@ import (
 // Fault is a way to misbehave. The first fault in the list that matches a request and has Times left is applied.
 type Fault struct {
 	// On is "idtoken", "keys" (issuer); "exchange", "create", "refresh", "revoke", "list", "me", "get", "ping",
-	// "version", "service_id", "repositories", "pair", "connect", "other" (platform); or "any".
+	// "version", "service_id", "repositories", "artifact", "pair", "connect", "other" (platform); or "any".
 	On    string `json:"on"`
 	Skip  int    `json:"skip"`  // let so many matches pass that no earlier fault took
 	Times int    `json:"times"` // then apply so many times; 0: for ever
@@ -47,7 +47,7 @@ type faultState struct {
 
 var (
 	faultOps = []string{"any", "idtoken", "keys", "exchange", "create", "refresh", "revoke", "list", "me", "get", "ping",
-		"version", "service_id", "repositories", "pair", "connect", "other"}
+		"version", "service_id", "repositories", "artifact", "pair", "connect", "other"}
 	faultKinds = []string{"", "status", "close", "reset", "hang", "slow", "endless", "truncate", "garbage", "html",
 		"redirect", "delay", "late", "body", "edit", "overrun", "bigheader", "gzip", "huge"}
 	// These change the real answer, so the work is done whether After is set or not.
@@ -108,6 +108,7 @@ func (f *front) misbehave(w http.ResponseWriter, c *call, fault Fault, work func
 	a := textAnswer(200, "{}")
 	if fault.After || slices.Contains(realAnswer, fault.Kind) {
 		a = work()
+		a.modified = time.Time{} // http.ServeContent would mend it
 	}
 	fill := c.placeholders(a.body)
 	text := func(status int, body string) {
@@ -147,7 +148,7 @@ func (f *front) misbehave(w http.ResponseWriter, c *call, fault Fault, work func
 	case "truncate":
 		w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
 		a.body = a.body[:len(a.body)/2]
-		f.write(w, c, a)
+		a.write(w, c.Request)
 		http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler)
 	case "overrun":
@@ -170,7 +171,7 @@ func (f *front) misbehave(w http.ResponseWriter, c *call, fault Fault, work func
 		cut(w, fault.Kind)
 		return
 	}
-	f.write(w, c, a)
+	a.write(w, c.Request)
 }
 
 func (f *front) sleep(c *call, ms int) {
@@ -198,7 +199,7 @@ func (f *front) late(c *call, ms int, work func() answer) {
 func (f *front) trickle(w http.ResponseWriter, c *call, a answer, pause time.Duration, endless bool) {
 	body := a.body
 	a.body = nil
-	f.write(w, c, a)
+	a.write(w, c.Request)
 	filler := bytes.Repeat([]byte("a"), 32<<10)
 	for {
 		chunk := filler

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 )
 
 // Request is one request that was received.
@@ -105,19 +106,28 @@ func (f *front) reach(point string) {
 // call is a request on its way through a handler.
 type call struct {
 	*http.Request
-	body []byte
-	op   string // as in Fault.On
-	log  *Request
+	body  []byte
+	op    string // as in Fault.On
+	log   *Request
+	token *token // of the user, once authenticated
+}
+
+// base is the URL under which the client sees the server.
+func (c *call) base() string {
+	if c.TLS == nil {
+		return "http://" + c.Host
+	}
+	return "https://" + c.Host
 }
 
 // answer is what a handler returns, so that a fault can still change it.
 type answer struct {
-	status int
-	kind   string // Content-Type
-	body   []byte
-	stored bool // something changed on the platform
-
-	challenge string // WWW-Authenticate
+	status   int
+	kind     string // Content-Type
+	body     []byte
+	stored   bool // something changed on the platform
+	header   map[string]string
+	modified time.Time // of a file: it is served by http.ServeContent
 }
 
 func jsonAnswer(status int, v any) answer {
@@ -142,16 +152,35 @@ func contentType(text string) string {
 	return "text/plain"
 }
 
+// noting notes the status before the client can know it.
+type noting struct {
+	http.ResponseWriter
+	note func(status int)
+}
+
+func (n noting) WriteHeader(status int) {
+	n.note(status)
+	n.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap is for http.ResponseController.
+func (n noting) Unwrap() http.ResponseWriter { return n.ResponseWriter }
+
 // serve reads the request, records it and answers, through a fault if one applies.
 func (f *front) serve(w http.ResponseWriter, r *http.Request, op func(*call) string, handle func(*call) answer) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<20))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 16<<20))
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
 	c := &call{Request: r, body: body, log: &Request{
-		Method: r.Method, Path: r.URL.Path, RawQuery: r.URL.RawQuery, Header: r.Header.Clone(), Body: bytes.Clone(body),
+		Method: r.Method, Path: r.URL.Path, RawQuery: r.URL.RawQuery, Header: r.Header.Clone(), Body: body,
 	}}
 	c.op = op(c)
+	w = noting{w, func(status int) {
+		f.lock.Lock()
+		defer f.lock.Unlock()
+		c.log.Status = status
+	}}
 	f.lock.Lock()
 	f.log = append(f.log, c.log)
 	f.lock.Unlock()
@@ -168,26 +197,28 @@ func (f *front) serve(w http.ResponseWriter, r *http.Request, op func(*call) str
 		f.misbehave(w, c, *fault, work)
 		return
 	}
-	f.write(w, c, work())
+	a := work()
+	a.write(w, r)
 }
 
-// write notes the status before the client can know it.
-func (f *front) write(w http.ResponseWriter, c *call, a answer) {
-	if a.kind != "" && w.Header().Get("Content-Type") == "" {
-		w.Header().Set("Content-Type", a.kind)
+// write leaves alone the headers that a fault has set.
+func (a answer) write(w http.ResponseWriter, r *http.Request) {
+	for name, value := range a.header {
+		setDefaultHeader(w, name, value)
 	}
-	if a.challenge != "" {
-		w.Header().Set("WWW-Authenticate", a.challenge)
+	setDefaultHeader(w, "Content-Type", a.kind)
+	if !a.modified.IsZero() && a.status == http.StatusOK {
+		http.ServeContent(w, r, "", a.modified, bytes.NewReader(a.body))
+		return
 	}
-	f.writeHeader(w, c, a.status)
+	w.WriteHeader(a.status)
 	w.Write(a.body)
 }
 
-func (f *front) writeHeader(w http.ResponseWriter, c *call, status int) {
-	f.lock.Lock()
-	c.log.Status = status
-	f.lock.Unlock()
-	w.WriteHeader(status)
+func setDefaultHeader(w http.ResponseWriter, name, value string) {
+	if value != "" && w.Header().Get(name) == "" {
+		w.Header().Set(name, value)
+	}
 }
 
 // bearer is the token of an Authorization header.

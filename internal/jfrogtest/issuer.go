@@ -36,6 +36,7 @@ func (c *IssuerConfig) check() error {
 type Issuer struct {
 	front
 	cfg IssuerConfig
+	mux *http.ServeMux
 }
 
 // NewIssuer panics where cfg is wrong.
@@ -48,8 +49,12 @@ func NewIssuer(cfg IssuerConfig) *Issuer {
 	if cfg.RequestToken == "" {
 		cfg.RequestToken = randomText(alphanumeric, 40)
 	}
-	i := &Issuer{cfg: cfg}
+	i := &Issuer{cfg: cfg, mux: http.NewServeMux()}
 	i.init(cfg.Faults)
+	i.route("GET /idtoken", "idtoken", i.idToken)
+	i.route("GET /.well-known/openid-configuration", "keys", i.discovery)
+	i.route("GET /.well-known/jwks", "keys", i.keys)
+	i.route("/", "other", i.notFound)
 	i.secrets = []Secret{{"request-token", cfg.RequestToken}}
 	return i
 }
@@ -60,52 +65,45 @@ func (i *Issuer) RequestURL() string { return i.URL() + "/idtoken?api-version=2.
 // RequestToken is ACTIONS_ID_TOKEN_REQUEST_TOKEN.
 func (i *Issuer) RequestToken() string { return i.cfg.RequestToken }
 
-func (i *Issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	i.serve(w, r, issuerOp, i.handle)
+func (i *Issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) { i.mux.ServeHTTP(w, r) }
+
+func (i *Issuer) route(pattern, op string, handle func(*call) answer) {
+	i.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		i.serve(w, r, func(*call) string { return op }, handle)
+	})
 }
 
-func issuerOp(c *call) string {
-	switch c.URL.Path {
-	case "/idtoken":
-		return "idtoken"
-	case "/.well-known/openid-configuration", "/.well-known/jwks":
-		return "keys"
-	}
-	return "other"
+func issuerMessage(status int, text string) answer {
+	return jsonAnswer(status, map[string]string{"message": text})
 }
 
-func (i *Issuer) handle(c *call) answer {
-	message := func(status int, text string) answer {
-		return jsonAnswer(status, map[string]string{"message": text})
+func (i *Issuer) notFound(*call) answer { return issuerMessage(404, "Not Found") }
+
+func (i *Issuer) discovery(*call) answer {
+	return jsonAnswer(200, map[string]any{
+		"issuer":                                i.URL(),
+		"jwks_uri":                              i.URL() + "/.well-known/jwks",
+		"response_types_supported":              []string{"id_token"},
+		"subject_types_supported":               []string{"public", "pairwise"},
+		"id_token_signing_alg_values_supported": []string{"RS256"},
+	})
+}
+
+func (i *Issuer) keys(*call) answer {
+	if i.cfg.KeysDown {
+		return textAnswer(503, "no keys today")
 	}
-	if c.op == "other" {
-		return message(404, "Not Found")
-	}
-	if c.Method != http.MethodGet {
-		return message(405, "Method Not Allowed")
-	}
-	switch c.URL.Path {
-	case "/.well-known/openid-configuration":
-		return jsonAnswer(200, map[string]any{
-			"issuer":                                i.URL(),
-			"jwks_uri":                              i.URL() + "/.well-known/jwks",
-			"response_types_supported":              []string{"id_token"},
-			"subject_types_supported":               []string{"public", "pairwise"},
-			"id_token_signing_alg_values_supported": []string{"RS256"},
-		})
-	case "/.well-known/jwks":
-		if i.cfg.KeysDown {
-			return textAnswer(503, "no keys today")
-		}
-		return jsonAnswer(200, jwks{Keys: []jwk{publicJWK(&issuerKey().PublicKey)}})
-	}
+	return jsonAnswer(200, jwks{Keys: []jwk{publicJWK(&issuerKey().PublicKey)}})
+}
+
+func (i *Issuer) idToken(c *call) answer {
 	audience := c.URL.Query().Get("audience")
 	switch {
 	case c.bearer() != i.cfg.RequestToken:
-		return message(401, "Unauthorized")
+		return issuerMessage(401, "Unauthorized")
 	case audience != "" && audience == i.cfg.RefusedAudience:
 		// https://github.com/aws-actions/configure-aws-credentials/issues/272
-		return message(403, fmt.Sprintf("Can't issue ID_TOKEN for audience '%s'.", audience))
+		return issuerMessage(403, fmt.Sprintf("Can't issue ID_TOKEN for audience '%s'.", audience))
 	}
 	return jsonAnswer(200, map[string]string{"value": i.Mint(audience, nil)})
 }

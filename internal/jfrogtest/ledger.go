@@ -1,6 +1,7 @@
 package jfrogtest
 
 import (
+	"cmp"
 	"encoding/base64"
 	"fmt"
 	"slices"
@@ -202,15 +203,40 @@ func (p *Platform) lookup(secret string) (*token, string) {
 	return t, ""
 }
 
-// authenticate returns the bearer's token, or a refusal.
-func (p *Platform) authenticate(c *call) (*token, *answer) {
-	refuse := func(status int, code, message string) (*token, *answer) {
-		a := p.refuse(status, code, message, "")
-		return nil, &a
+// credentials are the secret that a request shows and, in Basic authentication, the user's name.
+func (c *call) credentials() (secret, user string, basic bool) {
+	if user, password, ok := c.BasicAuth(); ok {
+		return password, user, true
 	}
-	t, problem := p.lookup(c.bearer())
+	return cmp.Or(c.bearer(), c.Header.Get("X-JFrog-Art-Api")), "", false
+}
+
+// access lets those in whom Access knows, one at a time.
+func (p *Platform) access(handle func(*call) answer) func(*call) answer {
+	return func(c *call) answer {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if refusal := p.authenticate(c); refusal != nil {
+			return *refusal
+		}
+		return handle(c)
+	}
+}
+
+func (p *Platform) authenticate(c *call) *answer {
+	refuse := func(status int, code, message string) *answer {
+		a := p.refuse(status, code, message, "")
+		return &a
+	}
+	secret, user, basic := c.credentials()
+	t, problem := p.lookup(secret)
+	if problem == "expired" && c.op == "refresh" && p.refreshable(t) {
+		problem = ""
+	}
 	switch {
-	case problem == "invalid":
+	case problem == "invalid",
+		c.bearer() == "" && (!p.cfg.ReferenceAnywhere || secret != t.reference),
+		basic && !strings.EqualFold(user, t.User):
 		return refuse(401, "UNAUTHORIZED", "Bad credentials")
 	case problem != "":
 		return refuse(401, "UNAUTHORIZED", "Invalid token, "+problem)
@@ -222,7 +248,8 @@ func (p *Platform) authenticate(c *call) (*token, *answer) {
 		// 401 or 403 is not known. 403, since the token itself is good.
 		return refuse(403, "FORBIDDEN", "Token audience does not include "+p.serviceID)
 	}
-	return t, nil
+	c.token = t
+	return nil
 }
 
 func (p *Platform) isAdmin(t *token) bool {
@@ -234,7 +261,7 @@ func (p *Platform) isAdmin(t *token) bool {
 
 func (p *Platform) user(name string) User {
 	for _, u := range p.cfg.Users {
-		if u.Name == name {
+		if strings.EqualFold(u.Name, name) { // JFrog's CLI lower-cases them
 			return u
 		}
 	}

@@ -1,12 +1,6 @@
 package jfrogtest
 
-import (
-	"net/http"
-	"strings"
-)
-
-// pairingPath is the middle of POST /<service>/api/v1/service_trust/pairing/<use case>.
-const pairingPath = "/api/v1/service_trust/pairing/"
+import "strings"
 
 // spendPath is where a service that is to be paired spends a pairing token; the token names it in its ext claim.
 const spendPath = "/access/api/v1/service_trust/exchange"
@@ -14,20 +8,12 @@ const spendPath = "/access/api/v1/service_trust/exchange"
 // pair issues a pairing token, which lives 5 minutes and is spent by the first pairing:
 // https://jfrog.com/help/r/jfrog-rest-apis/create-pairing-token
 func (p *Platform) pair(c *call) answer {
-	service, useCase, _ := strings.Cut(strings.TrimPrefix(c.URL.Path, "/"), pairingPath)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if c.Method != http.MethodPost {
-		return p.methodNotAllowed()
-	}
-	bearer, refused := p.authenticate(c)
+	service, useCase, bearer := strings.Split(c.URL.Path, "/")[1], c.PathValue("useCase"), c.token
 	switch {
-	case refused != nil:
-		return *refused
 	case !p.cfg.since("7.29.7") || !knownUseCase(service, useCase):
 		return p.refuse(404, "NOT_FOUND", "Unknown use case: "+useCase, "")
 	case !p.isAdmin(bearer):
-		return p.refuse(403, "FORBIDDEN", "Forbidden", "")
+		return p.forbidden()
 	}
 	t := &token{
 		Token: Token{

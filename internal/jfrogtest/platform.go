@@ -3,7 +3,6 @@ package jfrogtest
 import (
 	"errors"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,10 +17,12 @@ type Platform struct {
 	issuer    *Issuer
 	client    *http.Client
 	serviceID string
+	mux       *http.ServeMux
 
 	mu      sync.Mutex // guards what follows
 	tokens  []*token   // in order of issue, the configured ones first
 	lastJTI int
+	repos   []*repository
 }
 
 // New makes a platform. The client fetches the OIDC issuers' keys.
@@ -36,7 +37,7 @@ func New(cfg Config, issuer *Issuer, client *http.Client) (*Platform, error) {
 	if client == nil {
 		client = http.DefaultClient
 	}
-	p := &Platform{cfg: cfg, issuer: issuer, client: client}
+	p := &Platform{cfg: cfg, issuer: issuer, client: client, mux: http.NewServeMux(), repos: repositories()}
 	p.init(cfg.Faults)
 	p.serviceID = "jfac@01" + strings.ToLower(randomText("0123456789ABCDEFGHJKMNPQRSTVWXYZ", 24))
 	if cfg.Sequential {
@@ -45,6 +46,9 @@ func New(cfg Config, issuer *Issuer, client *http.Client) (*Platform, error) {
 	now := p.now()
 	for _, stored := range cfg.Tokens {
 		p.issueStored(stored, now)
+	}
+	for _, r := range p.routes() {
+		p.route(r)
 	}
 	return p, nil
 }
@@ -58,109 +62,89 @@ func (p *Platform) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		w.Header().Set("Date", p.cfg.Date)
 	}
-	p.serve(w, r, platformOp, p.handle)
+	p.mux.ServeHTTP(w, r)
 }
 
 // now is the time by the platform's own clock.
 func (p *Platform) now() time.Time { return time.Now().Add(time.Duration(p.cfg.Clock) * time.Second) }
 
-const api = "/access/api/v1/"
+const (
+	api = "/access/api/v1/"
+	art = "/artifactory/api/"
+)
 
-// platformOp names the operation before it is known whether it will be allowed.
-func platformOp(c *call) string {
-	path, _ := strings.CutPrefix(c.URL.EscapedPath(), api)
-	get := c.Method == http.MethodGet
-	switch {
-	case c.URL.Path == api+"system/ping", c.URL.Path == "/artifactory/api/system/ping":
-		return "ping"
-	case c.URL.Path == "/artifactory/api/system/version":
-		return "version"
-	case c.URL.Path == "/artifactory/api/system/service_id":
-		return "service_id"
-	case c.URL.Path == "/artifactory/api/repositories":
-		return "repositories"
-	case strings.HasPrefix(c.URL.Path, connectAPI):
-		return "connect"
-	case path == "oidc/token":
-		return "exchange"
-	case strings.Contains(c.URL.Path, pairingPath):
-		return "pair"
-	case path == "tokens" && c.Method == http.MethodPost:
-		if req, err := parseCreate(c); err == nil && req.GrantType == "refresh_token" {
+// route is a kind of request: a pattern of http.ServeMux, the version that brought it, and its name in Fault.On.
+type route struct {
+	pattern, since, op string
+	handle             func(*call) answer
+}
+
+func (p *Platform) routes() []route {
+	return []route{
+		{"GET " + api + "system/ping", "", "ping", p.ping},
+		{"POST " + api + "oidc/token", "7.73.1", "exchange", p.exchange},
+		{api + "oidc/token", "7.73.1", "other", p.methodNotAllowed},
+		{"POST " + api + "tokens", "7.21.1", "create", p.access(p.create)},
+		{"GET " + api + "tokens", "7.21.1", "list", p.access(p.list)},
+		{api + "tokens", "7.21.1", "other", p.methodNotAllowed},
+		{api + "tokens/{$}", "7.21.1", "other", p.methodNotAllowed},
+		{"GET " + api + "tokens/me", "7.53.1", "me", p.access(p.me)},
+		{"DELETE " + api + "tokens/me", "7.53.1", "revoke", p.access(p.revoke)},
+		{"DELETE " + api + "tokens/revoke", "7.68.0", "revoke", p.access(p.revokeByValue)},
+		{"GET " + api + "tokens/{id}", "7.21.1", "get", p.access(p.get)},
+		{"DELETE " + api + "tokens/{id}", "7.21.1", "revoke", p.access(p.revoke)},
+		{api + "tokens/{id}", "7.21.1", "other", p.methodNotAllowed},
+		{"POST " + api + "service_trust/pairing/{useCase...}", "", "pair", p.access(p.pair)},
+		{"POST " + spendPath, "", "other", p.spend},
+		{api, "", "other", p.unknown},
+
+		// Whatever the credentials: https://github.com/jfrog/jfrog-cli-artifactory/issues/170
+		{"GET " + art + "system/ping", "", "ping", p.ping},
+		{"GET " + art + "system/version", "", "version", p.artifactory(p.version)},
+		{"GET " + art + "system/service_id", "", "service_id", p.artifactory(p.artifactoryID)},
+		{"POST " + art + "v1/service_trust/pairing/{useCase...}", "", "pair", p.access(p.pair)},
+		{"GET " + art + "repositories", "", "repositories", p.artifactory(p.listRepositories)},
+		{"GET " + art + "repositories/{repo}", "", "artifact", p.artifactory(p.getRepository)},
+		{"GET " + art + "storage/{repo}", "", "artifact", p.artifactory(p.storage)},
+		{"GET " + art + "storage/{repo}/{path...}", "", "artifact", p.artifactory(p.storage)},
+		{"GET " + art + "npm/{repo}/-/ping", "", "artifact", p.artifactory(p.npmPing)},
+		{"GET " + art + "npm/{repo}/-/whoami", "", "artifact", p.artifactory(p.npmWhoami)},
+		{art + "{kind}/{repo}/{path...}", "", "artifact", p.artifactory(p.packageFile)},
+		{"/artifactory/{repo}/{path...}", "", "artifact", p.artifactory(p.file)},
+		{"/artifactory/{repo}", "", "artifact", p.artifactory(p.noFile)},
+		{"/artifactory/", "", "artifact", p.artifactory(p.noFile)},
+
+		{"/v2/token", "", "artifact", p.artifactory(p.dockerToken)},
+		{art + "docker/{repo}/v2/token", "", "artifact", p.artifactory(p.dockerToken)},
+		{"GET /v2/{$}", "", "artifact", p.docker(p.dockerPing)},
+		{"GET " + art + "docker/{repo}/v2/{$}", "", "artifact", p.docker(p.dockerPing)},
+		{"/v2/{repo}/{path...}", "", "artifact", p.docker(p.dockerFile)},
+		{art + "docker/{repo}/v2/{path...}", "", "artifact", p.docker(p.dockerFile)},
+
+		{"GET " + connectAPI + "{project}/devices", "", "connect", p.connect},
+		{connectAPI, "", "connect", p.noConnect},
+		{"/", "", "other", func(*call) answer { return htmlPage(404) }},
+	}
+}
+
+func (p *Platform) route(r route) {
+	if r.since != "" && !p.cfg.since(r.since) {
+		r.handle = p.unknown
+	}
+	op := func(c *call) string {
+		if req, err := parseCreate(c); r.op == "create" && err == nil && req.GrantType == "refresh_token" {
 			return "refresh"
 		}
-		return "create"
-	case path == "tokens" && get:
-		return "list"
-	case strings.HasPrefix(path, "tokens/") && c.Method == http.MethodDelete:
-		return "revoke"
-	case path == "tokens/me" && get:
-		return "me"
-	case strings.HasPrefix(path, "tokens/") && get:
-		return "get"
+		return r.op
 	}
-	return "other"
+	p.mux.HandleFunc(r.pattern, func(w http.ResponseWriter, req *http.Request) { p.serve(w, req, op, r.handle) })
 }
 
-func (p *Platform) handle(c *call) answer {
-	switch {
-	case strings.Contains(c.URL.Path, pairingPath):
-		return p.pair(c)
-	case c.URL.Path == spendPath:
-		return p.spend(c)
-	case strings.HasPrefix(c.URL.Path, "/artifactory/"):
-		return p.artifactory(c)
-	}
-	if strings.HasPrefix(c.URL.Path, connectAPI) {
-		return p.connect(c)
-	}
-	path, access := strings.CutPrefix(c.URL.EscapedPath(), api)
-	if !access {
-		return htmlPage(404)
-	}
-	id, err := url.PathUnescape(strings.TrimPrefix(path, "tokens/"))
-	switch {
-	case path == "system/ping":
-		return textAnswer(200, "OK")
-	case path == "oidc/token" && p.cfg.since("7.73.1"):
-		if c.Method != http.MethodPost {
-			return p.methodNotAllowed()
-		}
-		return p.exchange(c)
-	case path != "tokens" && !strings.HasPrefix(path, "tokens/"),
-		strings.Count(path, "/") > 1,
-		err != nil,
-		!p.cfg.since("7.21.1"),
-		path == "tokens/me" && !p.cfg.since("7.53.1"),
-		path == "tokens/revoke" && !p.cfg.since("7.68.0"):
-		return p.refuse(404, "NOT_FOUND", "HTTP 404 Not Found", "")
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	switch c.Method + " " + path {
-	case "POST tokens":
-		return p.create(c)
-	case "GET tokens":
-		return p.list(c)
-	case "GET tokens/me":
-		return p.me(c)
-	case "DELETE tokens/me":
-		return p.revoke(c, "")
-	case "DELETE tokens/revoke":
-		return p.revokeByValue(c)
-	}
-	if id != "" && path != "tokens" {
-		switch c.Method {
-		case http.MethodGet:
-			return p.get(c, id)
-		case http.MethodDelete:
-			return p.revoke(c, id)
-		}
-	}
-	return p.methodNotAllowed()
-}
+func (p *Platform) ping(*call) answer { return textAnswer(200, "OK") }
 
-func (p *Platform) methodNotAllowed() answer {
+func (p *Platform) unknown(*call) answer { return p.refuse(404, "NOT_FOUND", "HTTP 404 Not Found", "") }
+
+func (p *Platform) methodNotAllowed(*call) answer {
 	return p.refuse(405, "METHOD_NOT_ALLOWED", "HTTP 405 Method Not Allowed", "")
 }
 
@@ -185,66 +169,15 @@ func (p *Platform) refuse(status int, code, message, detail string) answer {
 }
 
 func artifactoryError(status int, message string) answer {
-	return jsonAnswer(status, map[string]any{"errors": []any{map[string]any{"status": status, "message": message}}})
+	type entry struct {
+		Status  int    `json:"status"`
+		Message string `json:"message"`
+	}
+	return jsonAnswer(status, map[string]any{"errors": []entry{{status, message}}})
 }
 
 func htmlPage(status int) answer {
 	title := strconv.Itoa(status) + " " + http.StatusText(status)
 	return textAnswer(status, "<!DOCTYPE html>\n<html><head><title>"+title+"</title></head><body><h1>"+title+
 		"</h1><hr>nginx</body></html>\n")
-}
-
-// artifactory answers the few requests that tell whether a token works outside Access.
-func (p *Platform) artifactory(c *call) answer {
-	switch c.URL.Path {
-	case "/artifactory/api/system/ping":
-		return textAnswer(200, "OK") // whatever the credentials: https://github.com/jfrog/jfrog-cli-artifactory/issues/170
-	case "/artifactory/api/system/version", "/artifactory/api/system/service_id", "/artifactory/api/repositories":
-	default:
-		return htmlPage(404)
-	}
-	refuse := func(message string) answer {
-		if p.cfg.ErrorShape != "modern" {
-			return p.refuse(401, "UNAUTHORIZED", message, "")
-		}
-		a := artifactoryError(401, message)
-		a.challenge = `Basic realm="Artifactory Realm"`
-		return a
-	}
-	secret := c.bearer()
-	user, password, basic := c.BasicAuth()
-	if basic {
-		secret = password
-	}
-	if key := c.Header.Get("X-JFrog-Art-Api"); secret == "" {
-		secret = key
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	t, problem := p.lookup(secret)
-	switch {
-	case problem == "expired" || problem == "revoked":
-		return refuse("Token failed verification: " + problem)
-	case problem != "":
-		return refuse("Bad credentials")
-	case basic && user != t.User:
-		return refuse("Wrong username was used")
-	case !accepts(t.Audience, "jfrt", strings.Replace(p.serviceID, "jfac", "jfrt", 1)):
-		return refuse("Token failed verification: audience")
-	case countGroups(t.scopes) > 1:
-		return artifactoryError(403, "Forbidden")
-	}
-	if c.URL.Path == "/artifactory/api/system/service_id" {
-		// https://jfrog.com/help/r/jfrog-rest-apis/get-service-id
-		if !p.isAdmin(t) {
-			return artifactoryError(403, "Forbidden")
-		}
-		return textAnswer(200, strings.Replace(p.serviceID, "jfac", "jfrt", 1))
-	}
-	if c.URL.Path == "/artifactory/api/repositories" {
-		return jsonAnswer(200, []map[string]string{{
-			"key": "generic-local", "type": "LOCAL", "url": p.URL() + "/artifactory/generic-local", "packageType": "Generic",
-		}})
-	}
-	return jsonAnswer(200, map[string]string{"version": p.cfg.Version, "revision": "71714900", "license": "demo"})
 }

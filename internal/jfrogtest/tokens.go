@@ -22,6 +22,8 @@ func (p *Platform) find(id string) *token {
 
 func (p *Platform) notFound() answer { return p.refuse(404, "NOT_FOUND", "Token not found", "") }
 
+func (p *Platform) forbidden() answer { return p.refuse(403, "FORBIDDEN", "Forbidden", "") }
+
 // object is a token as the API shows it, never with a secret in it.
 func (p *Platform) object(t *token) map[string]any {
 	o := map[string]any{
@@ -45,20 +47,15 @@ func (p *Platform) object(t *token) map[string]any {
 }
 
 func (p *Platform) list(c *call) answer {
-	bearer, refused := p.authenticate(c)
-	if refused != nil {
-		return *refused
-	}
 	query := c.URL.Query()
 	differs := func(key, value string) bool { return query.Get(key) != "" && query.Get(key) != value }
-	admin := p.isAdmin(bearer)
 	var found []*token
 	for _, t := range p.tokens {
 		description, prefix := strings.CutSuffix(query.Get("description"), "*")
 		switch {
 		case !p.visible(t),
-			!admin && t.User != bearer.User,
-			differs("username", t.User),
+			!p.mayManage(c.token, t),
+			query.Get("username") != "" && !strings.EqualFold(query.Get("username"), t.User),
 			differs("token_id", t.ID),
 			differs("refreshable", strconv.FormatBool(t.Refreshable)),
 			!prefix && differs("description", t.Description),
@@ -94,48 +91,43 @@ func (p *Platform) list(c *call) answer {
 	return jsonAnswer(200, map[string]any{"tokens": objects})
 }
 
-func (p *Platform) get(c *call, id string) answer {
-	bearer, refused := p.authenticate(c)
-	if refused != nil {
-		return *refused
-	}
-	t := p.find(id)
+func (p *Platform) get(c *call) answer {
+	t := p.find(c.PathValue("id"))
 	switch {
 	case t == nil || !p.visible(t):
 		return p.notFound()
-	case !p.isAdmin(bearer) && t.User != bearer.User:
-		return p.refuse(403, "FORBIDDEN", "Forbidden", "")
+	case !p.mayManage(c.token, t):
+		return p.forbidden()
 	}
 	return jsonAnswer(200, p.object(t))
 }
 
 func (p *Platform) me(c *call) answer {
-	bearer, refused := p.authenticate(c)
-	if refused != nil {
-		return *refused
-	}
-	if !bearer.Persisted && p.cfg.MeNotPersisted == 404 {
+	if !c.token.Persisted && p.cfg.MeNotPersisted == 404 {
 		return p.notFound()
 	}
-	return jsonAnswer(200, p.object(bearer))
+	return jsonAnswer(200, p.object(c.token))
 }
 
-// revoke answers DELETE tokens/{id}, and DELETE tokens/me where id is empty.
-func (p *Platform) revoke(c *call, id string) answer {
-	bearer, refused := p.authenticate(c)
-	if refused != nil {
-		return *refused
-	}
-	t := bearer
-	if id != "" {
+// mayManage says whether a bearer may see and revoke a token.
+func (p *Platform) mayManage(bearer, t *token) bool {
+	return p.isAdmin(bearer) || strings.EqualFold(bearer.User, t.User)
+}
+
+// revoke answers DELETE tokens/{id} and DELETE tokens/me.
+func (p *Platform) revoke(c *call) answer {
+	t := c.token
+	if id := c.PathValue("id"); id != "" {
 		t = p.find(id)
 	}
-	self := t == bearer
+	self := t == c.token
 	switch {
 	case t == nil, !t.alive(p.now()):
 		return p.gone(p.cfg.DeleteUnknown, nil)
-	case !self && !p.isAdmin(bearer) && t.User != bearer.User:
-		return p.refuse(403, "FORBIDDEN", "Forbidden", "")
+	case !p.mayManage(c.token, t) && !t.Persisted: // whose it is cannot be known
+		return p.notFound()
+	case !p.mayManage(c.token, t) && !self:
+		return p.forbidden()
 	case t.selfRevocable && self:
 	case !t.Persisted:
 		return p.gone(p.cfg.DeleteNotPersisted, t)
@@ -160,12 +152,8 @@ func (p *Platform) gone(status int, t *token) answer {
 }
 
 func (p *Platform) revokeByValue(c *call) answer {
-	bearer, refused := p.authenticate(c)
-	if refused != nil {
-		return *refused
-	}
-	if !p.isAdmin(bearer) {
-		return p.refuse(403, "FORBIDDEN", "Forbidden", "")
+	if !p.isAdmin(c.token) {
+		return p.forbidden()
 	}
 	var req struct {
 		Token string `json:"token"`

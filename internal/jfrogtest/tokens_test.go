@@ -248,7 +248,7 @@ func TestArtifactoryAndPaths(t *testing.T) {
 	w.want(version("ci-bot", w.Stored(reference)), 200, "revision")
 	w.want(version("someone", w.Stored(bot)), 401, "Wrong username was used")
 	const path = "/artifactory/api/system/version"
-	w.want(w.do("GET", path, "", nil), 401, `{"errors":[{"message":"Bad credentials","status":401}]}`)
+	w.want(w.do("GET", path, "", nil), 401, `{"errors":[{"status":401,"message":"Bad credentials"}]}`)
 	w.want(w.do("GET", path, w.Stored(expired), nil), 401, "Token failed verification: expired")
 	w.want(w.do("GET", path, w.Stored(revoked), nil), 401, "Token failed verification: revoked")
 	const repositories = "/artifactory/api/repositories"
