@@ -25,11 +25,7 @@ type Config struct {
 	// https://jfrog.com/help/r/jfrog-platform-administration-documentation/relationship-between-the-two-thresholds
 	RevocableThreshold  *int `json:"revocable_threshold"`
 	PersistentThreshold *int `json:"persistent_threshold"`
-	// StrictThresholds applies the thresholds to reference and refreshable tokens too, which are otherwise always
-	// stored and revocable, as the OpenAPI text of the revocation by value says.
-	StrictThresholds bool `json:"strict_thresholds"`
-
-	NoRefreshable bool `json:"no_refreshable"`
+	NoRefreshable       bool `json:"no_refreshable"`
 	// RefreshGrace is for how many seconds an expired token can still be refreshed, and be the bearer of that request:
 	// JFrog's documentation says 24 h in one place, and that it must be enabled in another.
 	RefreshGrace int `json:"refresh_grace"`
@@ -43,19 +39,10 @@ type Config struct {
 	Providers []Provider    `json:"providers"`
 
 	NonAdminGroups *bool `json:"non_admin_groups"` // non-admins may ask for a subset of their groups; true unless set
-	NonAdminNever  bool  `json:"non_admin_never"`  // non-admins may ask for expires_in 0 while MaxExpiry is 0
-
-	// Refusals of the exchange that nobody has captured.
-	NoMapping      Refusal `json:"no_mapping"`
-	ExpiredIDToken Refusal `json:"expired_id_token"`
-	EarlyIDToken   Refusal `json:"early_id_token"`
-	BadSignature   Refusal `json:"bad_signature"`
-	UnknownMapping Refusal `json:"unknown_mapping"`
 
 	ErrorShape           string `json:"error_shape"` // "modern", "flat", "artifactory", "oauth" or "html"
 	OmitUsername         bool   `json:"omit_username"`
 	OmitScope            bool   `json:"omit_scope"`             // from the exchange and from token objects
-	OmitTokenID          bool   `json:"omit_token_id"`          // from create and refresh
 	ExchangeTokenID      bool   `json:"exchange_token_id"`      // no client's struct has it
 	ExchangeRefreshToken bool   `json:"exchange_refresh_token"` // https://github.com/jfrog/setup-jfrog-cli/issues/138
 	SelfRevocableStored  bool   `json:"self_revocable_stored"`  // a self_revocable mapping's tokens are stored
@@ -64,10 +51,6 @@ type Config struct {
 	DeleteUnknown      int `json:"delete_unknown"`       // 204 or 404: the id is unknown, expired or revoked
 	DeleteNotPersisted int `json:"delete_not_persisted"` // 400, 204 or 404: the token is alive, but not stored
 	MeNotPersisted     int `json:"me_not_persisted"`     // 200 or 404
-
-	// FormForceRevocable is what a form with force_revocable gets: "refuse", or "ignore" as JFrog does, silently:
-	// https://github.com/jfrog/vault-plugin-secrets-artifactory/issues/50
-	FormForceRevocable string `json:"form_force_revocable"`
 
 	// DescriptionSpace stands for each run of whitespace in a description that is stored; it is kept as it is unless set.
 	DescriptionSpace string `json:"description_space"`
@@ -110,8 +93,6 @@ type Provider struct {
 	Audience     string    `json:"audience"`
 	Organization string    `json:"organization"`
 	Mappings     []Mapping `json:"mappings"`
-	// GitHubAudience makes a provider without audience accept https://github.com/<owner> only, not any audience.
-	GitHubAudience bool `json:"github_audience"`
 }
 
 // Mapping is an identity mapping. The matching one with the lowest priority wins.
@@ -132,13 +113,6 @@ type TokenSpec struct {
 	Audience        string `json:"audience"`
 	ExpiresIn       int    `json:"expires_in"` // 60 unless set, as in JFrog's Terraform provider
 	SelfRevocable   bool   `json:"self_revocable"`
-}
-
-// Refusal is an answer whose wording is configurable.
-type Refusal struct {
-	Status  int    `json:"status"`
-	Code    string `json:"code"`
-	Message string `json:"message"`
 }
 
 // DecodeConfig reads a Config from JSON and refuses fields it does not know.
@@ -173,18 +147,12 @@ func (c *Config) setDefaults() {
 	setDefault(&c.Version, "7.117.14")
 	setDefault(&c.DefaultExpiry, 31536000)
 	setDefault(&c.ErrorShape, "modern")
-	setDefault(&c.FormForceRevocable, "refuse")
 	setDefault(&c.DeleteUnknown, 204)
 	setDefault(&c.DeleteNotPersisted, 400)
 	setDefault(&c.MeNotPersisted, 200)
 	setDefault(&c.RevocableThreshold, new(21600))
 	setDefault(&c.PersistentThreshold, new(10800))
 	setDefault(&c.NonAdminGroups, new(true))
-	c.NoMapping.setDefaults(403, "FORBIDDEN", "No identity mapping matched")
-	c.ExpiredIDToken.setDefaults(401, "UNAUTHORIZED", "ID token expired")
-	c.EarlyIDToken.setDefaults(401, "UNAUTHORIZED", "ID token not valid yet")
-	c.BadSignature.setDefaults(401, "UNAUTHORIZED", "ID token signature invalid")
-	c.UnknownMapping.setDefaults(404, "NOT_FOUND", "identity mapping doesn't exist")
 	if c.Users == nil {
 		c.Users = []User{{Name: "admin", Admin: true}, {Name: "ci-bot", Groups: []string{"readers", "deployers"}}}
 	}
@@ -208,12 +176,6 @@ func setDefault[T comparable](field *T, value T) {
 	}
 }
 
-func (r *Refusal) setDefaults(status int, code, message string) {
-	setDefault(&r.Status, status)
-	setDefault(&r.Code, code)
-	setDefault(&r.Message, message)
-}
-
 var providerName = regexp.MustCompile(`^[a-z][a-z0-9-]{1,254}$`)
 
 func (c *Config) check() error {
@@ -225,7 +187,6 @@ func (c *Config) check() error {
 		allowed     []string
 	}{
 		{"error_shape", c.ErrorShape, []string{"modern", "flat", "artifactory", "oauth", "html"}},
-		{"form_force_revocable", c.FormForceRevocable, []string{"refuse", "ignore"}},
 		{"delete_unknown", strconv.Itoa(c.DeleteUnknown), []string{"204", "404"}},
 		{"delete_not_persisted", strconv.Itoa(c.DeleteNotPersisted), []string{"400", "204", "404"}},
 		{"me_not_persisted", strconv.Itoa(c.MeNotPersisted), []string{"200", "404"}},

@@ -28,8 +28,6 @@ type createRequest struct {
 	IncludeReference bool   `json:"include_reference_token"`
 	ForceRevocable   bool   `json:"force_revocable"`
 	ProjectKey       string `json:"project_key"`
-
-	formForced bool // force_revocable came in a form
 }
 
 var (
@@ -48,6 +46,8 @@ func parseCreate(c *call) (req createRequest, err error) {
 	return req, errMediaType
 }
 
+// parseForm leaves out force_revocable, as JFrog does, silently:
+// https://github.com/jfrog/vault-plugin-secrets-artifactory/issues/50
 func parseForm(body string) (createRequest, error) {
 	form, err := url.ParseQuery(body)
 	if err != nil {
@@ -61,7 +61,6 @@ func parseForm(body string) (createRequest, error) {
 		Description:  form.Get("description"),
 		Audience:     form.Get("audience"),
 		ProjectKey:   form.Get("project_key"),
-		formForced:   form.Has("force_revocable"),
 	}
 	if s := form.Get("expires_in"); s != "" {
 		n, err := strconv.Atoi(s)
@@ -137,8 +136,6 @@ func (p *Platform) create(c *call) answer {
 		return bad(err.Error())
 	case req.GrantType == "refresh_token":
 		return p.refresh(bearer, req)
-	case req.formForced && p.cfg.FormForceRevocable == "refuse":
-		return bad("force_revocable is not accepted in a form")
 	case req.GrantType != "" && req.GrantType != "client_credentials":
 		return bad("Unsupported grant type: " + req.GrantType)
 	}
@@ -219,7 +216,7 @@ func (p *Platform) lifetime(requested *int, admin bool) (seconds int, refusal st
 		return p.cfg.DefaultExpiry, ""
 	case admin:
 		return *requested, ""
-	case *requested == 0 && (limit > 0 || !p.cfg.NonAdminNever):
+	case *requested == 0:
 		return 0, "User can only create user token with expires in larger than 0"
 	case limit > 0 && *requested > limit:
 		return 0, fmt.Sprintf("User can only create user token with expires in smaller than %d seconds", limit)
@@ -228,9 +225,8 @@ func (p *Platform) lifetime(requested *int, admin bool) (seconds int, refusal st
 }
 
 func (p *Platform) created(t *token) answer {
-	body := map[string]any{"access_token": t.access, "scope": t.Scope, "token_type": "Bearer"}
-	if !p.cfg.OmitTokenID {
-		body["token_id"] = t.ID
+	body := map[string]any{
+		"token_id": t.ID, "access_token": t.access, "scope": t.Scope, "token_type": "Bearer",
 	}
 	if t.lifetime != 0 {
 		body["expires_in"] = t.lifetime

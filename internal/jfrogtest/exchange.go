@@ -23,6 +23,20 @@ const (
 	typeAccessToken = "urn:ietf:params:oauth:token-type:access_token"
 )
 
+type refusal struct {
+	status        int
+	code, message string
+}
+
+// Nobody has captured how JFrog words these.
+var (
+	noMapping      = refusal{403, "FORBIDDEN", "No identity mapping matched"}
+	expiredIDToken = refusal{401, "UNAUTHORIZED", "ID token expired"}
+	earlyIDToken   = refusal{401, "UNAUTHORIZED", "ID token not valid yet"}
+	badSignature   = refusal{401, "UNAUTHORIZED", "ID token signature invalid"}
+	unknownMapping = refusal{404, "NOT_FOUND", "identity mapping doesn't exist"}
+)
+
 // exchangeRequest has the fields that matter. The others (provider_type, job_id, …) are tolerated and ignored.
 type exchangeRequest struct {
 	GrantType        string `json:"grant_type"`
@@ -74,7 +88,7 @@ func (p *Platform) exchange(c *call) answer {
 		mapping, refusal = p.pickMapping(provider, req, claims)
 	}
 	if refusal != nil {
-		return p.refuse(refusal.Status, refusal.Code, refusal.Message, "")
+		return p.refuse(refusal.status, refusal.code, refusal.message, "")
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -127,7 +141,7 @@ func (p *Platform) getJSON(ctx context.Context, url string, into any) error {
 	return json.NewDecoder(resp.Body).Decode(into)
 }
 
-func (p *Platform) verify(idToken, issuer string, keys map[string]*rsa.PublicKey) (jwt.MapClaims, *Refusal) {
+func (p *Platform) verify(idToken, issuer string, keys map[string]*rsa.PublicKey) (jwt.MapClaims, *refusal) {
 	claims := jwt.MapClaims{}
 	_, err := jwt.NewParser(jwt.WithValidMethods([]string{"RS256"}), jwt.WithIssuer(issuer), jwt.WithExpirationRequired()).
 		ParseWithClaims(idToken, claims, func(t *jwt.Token) (any, error) {
@@ -141,25 +155,19 @@ func (p *Platform) verify(idToken, issuer string, keys map[string]*rsa.PublicKey
 	case err == nil:
 		return claims, nil
 	case errors.Is(err, jwt.ErrTokenExpired):
-		return nil, &p.cfg.ExpiredIDToken
+		return nil, &expiredIDToken
 	case errors.Is(err, jwt.ErrTokenNotValidYet):
-		return nil, &p.cfg.EarlyIDToken
+		return nil, &earlyIDToken
 	}
-	return nil, &p.cfg.BadSignature
+	return nil, &badSignature
 }
 
 func (provider Provider) acceptsAudience(claims jwt.MapClaims) bool {
 	audience, err := claims.GetAudience()
-	if err != nil {
-		return false
-	}
-	if provider.Audience != "" {
-		return slices.Contains(audience, provider.Audience)
-	}
-	return !provider.GitHubAudience || slices.Contains(audience, fmt.Sprintf("https://github.com/%v", claims["repository_owner"]))
+	return err == nil && (provider.Audience == "" || slices.Contains(audience, provider.Audience))
 }
 
-func (p *Platform) pickMapping(provider Provider, req exchangeRequest, claims jwt.MapClaims) (Mapping, *Refusal) {
+func (p *Platform) pickMapping(provider Provider, req exchangeRequest, claims jwt.MapClaims) (Mapping, *refusal) {
 	var found []Mapping
 	known := req.Mapping == ""
 	for _, m := range provider.Mappings {
@@ -175,9 +183,9 @@ func (p *Platform) pickMapping(provider Provider, req exchangeRequest, claims jw
 	org := provider.Organization
 	switch {
 	case !known:
-		return Mapping{}, &p.cfg.UnknownMapping
+		return Mapping{}, &unknownMapping
 	case len(found) == 0, org != "" && claims["repository_owner"] != org:
-		return Mapping{}, &p.cfg.NoMapping
+		return Mapping{}, &noMapping
 	}
 	return slices.MinFunc(found, func(a, b Mapping) int { return cmp.Compare(a.Priority, b.Priority) }), nil
 }

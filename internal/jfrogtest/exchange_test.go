@@ -1,6 +1,7 @@
 package jfrogtest
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -31,7 +32,8 @@ func TestExchange(t *testing.T) {
 		}
 	}
 	header, claims := claimsOf(t, r.str("access_token"))
-	if header["ver"] != "2" || len(header["kid"].(string)) != 43 {
+	if !strings.HasPrefix(r.str("access_token"), base64.RawURLEncoding.EncodeToString([]byte(`{"ver":"2","typ":"JWT",`))[:30]) ||
+		len(header["kid"].(string)) != 43 {
 		t.Errorf("header: %v", header)
 	}
 	if claims["sub"] != w.serviceID+"/users/ci-bot" || claims["aud"] != "*@*" || claims["ext"] != nil ||
@@ -70,32 +72,29 @@ func TestExchangeRefusals(t *testing.T) {
 		status int
 		part   string
 	}{
-		"unknown provider":  {extra: map[string]any{"provider_name": "no"}, status: 404, part: "oidc integration doesn't exist"},
-		"old platform":      {cfg: Config{Version: "7.71.0"}, status: 404, part: "NOT_FOUND"},
-		"grant type":        {extra: map[string]any{"grant_type": "x"}, status: 400, part: "grant_type"},
-		"audience":          {cfg: provider(func(p *Provider) { p.Audience = "jfrog" }), status: 400, part: `"Invalid audience"`},
-		"github audience":   {cfg: provider(func(p *Provider) { p.GitHubAudience = true }), issuer: IssuerConfig{DefaultAudience: "x"}, status: 400, part: "Invalid audience"},
-		"github audience 2": {cfg: provider(func(p *Provider) { p.GitHubAudience = true }), status: 200},
-		"trailing slash":    {cfg: provider(func(p *Provider) { p.IssuerURL = "https://127.0.0.1:1/" }), status: 400, part: "Failed to get public key"},
-		"keys down":         {issuer: IssuerConfig{KeysDown: true}, status: 400, part: "Failed to get public key"},
-		"keys not JSON":     {issuer: IssuerConfig{Faults: []Fault{{On: "keys", Kind: "html"}}}, status: 400, part: "Failed to get public key"},
-		"other issuer":      {issuer: IssuerConfig{Claims: map[string]any{"iss": "https://evil.test"}}, status: 401, part: "signature"},
-		"signature":         {issuer: IssuerConfig{Tamper: "signature"}, status: 401, part: "signature"},
-		"alg none":          {issuer: IssuerConfig{Tamper: "alg-none"}, status: 401, part: "signature"},
-		"unknown key":       {issuer: IssuerConfig{Tamper: "unknown-key"}, status: 401, part: "signature"},
-		"expired":           {issuer: IssuerConfig{Lifetime: -10}, status: 401, part: "expired"},
-		"expired, worded":   {cfg: Config{ExpiredIDToken: Refusal{Status: 400, Message: "too late"}}, issuer: IssuerConfig{Lifetime: -10}, status: 400, part: "too late"},
-		"skew":              {issuer: IssuerConfig{Skew: 100}, status: 401, part: "not valid yet"},
-		"no mapping":        {issuer: IssuerConfig{Claims: map[string]any{"repository": "acme/other"}}, status: 403, part: "No identity mapping"},
-		"no claim":          {issuer: IssuerConfig{Claims: map[string]any{"repository": nil}}, status: 403, part: "No identity mapping"},
-		"unknown mapping":   {extra: map[string]any{"identity_mapping_name": "no"}, status: 404, part: "mapping"},
-		"organization":      {cfg: provider(func(p *Provider) { p.Organization = "other" }), status: 403, part: "No identity mapping"},
-		"no project":        {cfg: provider(func(p *Provider) { p.Mappings[0].ProjectKey = "pay" }), status: 403, part: "No identity mapping"},
-		"project":           {cfg: provider(func(p *Provider) { p.Mappings[0].ProjectKey = "pay" }), extra: map[string]any{"project_key": "pay"}, status: 200},
-		"flat":              {cfg: Config{ErrorShape: "flat"}, extra: map[string]any{"provider_name": "no"}, status: 404, part: `{"code":"NOT_FOUND","message":"oidc`},
-		"artifactory":       {cfg: Config{ErrorShape: "artifactory"}, extra: map[string]any{"provider_name": "no"}, status: 404, part: `{"errors":[{"status":404,"message":"oidc integration doesn't exist"}]}`},
-		"oauth":             {cfg: Config{ErrorShape: "oauth"}, extra: map[string]any{"provider_name": "no"}, status: 404, part: `"error_description":"oidc`},
-		"html":              {cfg: Config{ErrorShape: "html"}, extra: map[string]any{"provider_name": "no"}, status: 404, part: "<html>"},
+		"unknown provider": {extra: map[string]any{"provider_name": "no"}, status: 404, part: "oidc integration doesn't exist"},
+		"old platform":     {cfg: Config{Version: "7.71.0"}, status: 404, part: "NOT_FOUND"},
+		"grant type":       {extra: map[string]any{"grant_type": "x"}, status: 400, part: "grant_type"},
+		"audience":         {cfg: provider(func(p *Provider) { p.Audience = "jfrog" }), status: 400, part: `"Invalid audience"`},
+		"trailing slash":   {cfg: provider(func(p *Provider) { p.IssuerURL = "https://127.0.0.1:1/" }), status: 400, part: "Failed to get public key"},
+		"keys down":        {issuer: IssuerConfig{KeysDown: true}, status: 400, part: "Failed to get public key"},
+		"keys not JSON":    {issuer: IssuerConfig{Faults: []Fault{{On: "keys", Kind: "html"}}}, status: 400, part: "Failed to get public key"},
+		"other issuer":     {issuer: IssuerConfig{Claims: map[string]any{"iss": "https://evil.test"}}, status: 401, part: "signature"},
+		"signature":        {issuer: IssuerConfig{Tamper: "signature"}, status: 401, part: "signature"},
+		"alg none":         {issuer: IssuerConfig{Tamper: "alg-none"}, status: 401, part: "signature"},
+		"unknown key":      {issuer: IssuerConfig{Tamper: "unknown-key"}, status: 401, part: "signature"},
+		"expired":          {issuer: IssuerConfig{Lifetime: -10}, status: 401, part: "expired"},
+		"skew":             {issuer: IssuerConfig{Skew: 100}, status: 401, part: "not valid yet"},
+		"no mapping":       {issuer: IssuerConfig{Claims: map[string]any{"repository": "acme/other"}}, status: 403, part: "No identity mapping"},
+		"no claim":         {issuer: IssuerConfig{Claims: map[string]any{"repository": nil}}, status: 403, part: "No identity mapping"},
+		"unknown mapping":  {extra: map[string]any{"identity_mapping_name": "no"}, status: 404, part: "mapping"},
+		"organization":     {cfg: provider(func(p *Provider) { p.Organization = "other" }), status: 403, part: "No identity mapping"},
+		"no project":       {cfg: provider(func(p *Provider) { p.Mappings[0].ProjectKey = "pay" }), status: 403, part: "No identity mapping"},
+		"project":          {cfg: provider(func(p *Provider) { p.Mappings[0].ProjectKey = "pay" }), extra: map[string]any{"project_key": "pay"}, status: 200},
+		"flat":             {cfg: Config{ErrorShape: "flat"}, extra: map[string]any{"provider_name": "no"}, status: 404, part: `{"code":"NOT_FOUND","message":"oidc`},
+		"artifactory":      {cfg: Config{ErrorShape: "artifactory"}, extra: map[string]any{"provider_name": "no"}, status: 404, part: `{"errors":[{"status":404,"message":"oidc integration doesn't exist"}]}`},
+		"oauth":            {cfg: Config{ErrorShape: "oauth"}, extra: map[string]any{"provider_name": "no"}, status: 404, part: `"error_description":"oidc`},
+		"html":             {cfg: Config{ErrorShape: "html"}, extra: map[string]any{"provider_name": "no"}, status: 404, part: "<html>"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

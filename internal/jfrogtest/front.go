@@ -132,9 +132,7 @@ type answer struct {
 
 func jsonAnswer(status int, v any) answer {
 	body, err := json.Marshal(v)
-	if err != nil {
-		panic(err)
-	}
+	check(err)
 	return answer{status: status, kind: "application/json", body: body}
 }
 

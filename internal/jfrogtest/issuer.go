@@ -15,7 +15,6 @@ import (
 // IssuerConfig describes the CI's side.
 type IssuerConfig struct {
 	Claims          map[string]any `json:"claims"`           // over the GitHub-like defaults; null removes one
-	DefaultAudience string         `json:"default_audience"` // https://github.com/acme unless set
 	Lifetime        int            `json:"lifetime"`         // seconds; 300 unless set, negative: issued expired
 	Skew            int            `json:"skew"`             // seconds added to iat, nbf and exp
 	Tamper          string         `json:"tamper"`           // "signature", "alg-none" or "unknown-key"
@@ -44,7 +43,6 @@ func NewIssuer(cfg IssuerConfig) *Issuer {
 	if err := cfg.check(); err != nil {
 		panic(err)
 	}
-	setDefault(&cfg.DefaultAudience, "https://github.com/acme")
 	setDefault(&cfg.Lifetime, 300)
 	if cfg.RequestToken == "" {
 		cfg.RequestToken = randomText(alphanumeric, 40)
@@ -113,7 +111,7 @@ func (i *Issuer) Mint(audience string, claims map[string]any) string {
 	now := time.Now().Unix() + int64(i.cfg.Skew)
 	all := defaultClaims()
 	all["iss"] = i.URL()
-	all["aud"] = cmp.Or(audience, i.cfg.DefaultAudience)
+	all["aud"] = cmp.Or(audience, "https://github.com/acme")
 	all["iat"], all["nbf"], all["exp"] = now, now, now+int64(i.cfg.Lifetime)
 	if i.cfg.Lifetime < 0 {
 		all["iat"], all["nbf"] = now+2*int64(i.cfg.Lifetime), now+2*int64(i.cfg.Lifetime)
@@ -147,9 +145,7 @@ func signed(method jwt.SigningMethod, claims jwt.Claims, kid string, key any) st
 	t := jwt.NewWithClaims(method, claims)
 	t.Header["kid"] = kid
 	s, err := t.SignedString(key)
-	if err != nil {
-		panic(err)
-	}
+	check(err)
 	return s
 }
 

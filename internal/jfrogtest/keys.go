@@ -20,9 +20,7 @@ var (
 
 func newRSAKey() *rsa.PrivateKey {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		panic(err)
-	}
+	check(err)
 	return key
 }
 
@@ -85,4 +83,10 @@ func uuidV4() string {
 	rand.Read(b[:])
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+func check(err error) {
+	if err != nil {
+		panic(err)
+	}
 }

@@ -3,6 +3,7 @@ package jfrogtest
 import (
 	"cmp"
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -128,7 +129,7 @@ func (p *Platform) issue(t *token) {
 	}
 	revocable, persistent := *p.cfg.RevocableThreshold, *p.cfg.PersistentThreshold
 	// An exchange's refresh token says nothing about revocation: clients only show it.
-	byKind := (t.Refreshable && t.Mapping == "" || t.Reference) && !p.cfg.StrictThresholds
+	byKind := t.Refreshable && t.Mapping == "" || t.Reference
 	t.Revocable = t.forced || byKind || t.lifetime == 0 || revocable >= 0 && t.lifetime >= revocable
 	t.Persisted = t.Revocable || t.lifetime >= persistent
 	if t.selfRevocable {
@@ -150,13 +151,7 @@ func (p *Platform) issue(t *token) {
 	if isPairing(t) {
 		claims["ext"] = fmt.Sprintf(`{"revocable":"true","base_url":%q,"exchange_url":%q}`, p.url, p.url+spendPath)
 	}
-	jwtToken := jwt.NewWithClaims(jwt.SigningMethodRS256, claims)
-	jwtToken.Header = map[string]any{"ver": "2", "typ": "JWT", "alg": "RS256", "kid": keyID(&platformKey().PublicKey)}
-	access, err := jwtToken.SignedString(platformKey())
-	if err != nil {
-		panic(err)
-	}
-	t.access = access
+	t.access = sign(claims)
 	if t.Kind == "access" {
 		p.addSecret("access-token", t.access)
 	}
@@ -174,6 +169,17 @@ func (p *Platform) issue(t *token) {
 		p.addSecret("refresh-token", t.refresh)
 	}
 	p.tokens = append(p.tokens, t)
+}
+
+// sign puts the header's fields in JFrog's order, which every one of its tokens begins with.
+func sign(claims jwt.MapClaims) string {
+	payload, err := json.Marshal(claims)
+	check(err)
+	header := fmt.Sprintf(`{"ver":"2","typ":"JWT","alg":"RS256","kid":%q}`, keyID(&platformKey().PublicKey))
+	text := base64.RawURLEncoding.EncodeToString([]byte(header)) + "." + base64.RawURLEncoding.EncodeToString(payload)
+	signature, err := jwt.SigningMethodRS256.Sign(text, platformKey())
+	check(err)
+	return text + "." + base64.RawURLEncoding.EncodeToString(signature)
 }
 
 // lookup finds the token behind a secret, or says what is wrong with it: "invalid", "expired" or "revoked", the last

@@ -222,9 +222,3 @@ func zipped(files ...string) []byte {
 }
 
 func marshal(v any) string { return string(jsonAnswer(200, v).body) }
-
-func check(err error) {
-	if err != nil {
-		panic(err)
-	}
-}

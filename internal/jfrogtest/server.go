@@ -64,21 +64,15 @@ func NewCA() *CA {
 		KeyUsage:              x509.KeyUsageCertSign,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		panic(err)
-	}
+	check(err)
 	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		panic(err)
-	}
+	check(err)
 	return &CA{cert: cert, key: key}
 }
 
 func newECKey() *ecdsa.PrivateKey {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		panic(err)
-	}
+	check(err)
 	return key
 }
 
@@ -104,9 +98,7 @@ func (c *CA) Certificate(names []string, notBefore, notAfter time.Time) tls.Cert
 		notAfter = time.Now().Add(24 * time.Hour)
 	}
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
-	if err != nil {
-		panic(err)
-	}
+	check(err)
 	template := &x509.Certificate{
 		SerialNumber: serial,
 		Subject:      pkix.Name{CommonName: "jfrogtest"},
@@ -124,8 +116,6 @@ func (c *CA) Certificate(names []string, notBefore, notAfter time.Time) tls.Cert
 	}
 	key := newECKey()
 	der, err := x509.CreateCertificate(rand.Reader, template, c.cert, &key.PublicKey, c.key)
-	if err != nil {
-		panic(err)
-	}
+	check(err)
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }

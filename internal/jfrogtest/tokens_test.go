@@ -19,9 +19,10 @@ func TestCreate(t *testing.T) {
 	}{
 		"defaults":               {bot, map[string]any{}, 200, `"expires_in":31536000`},
 		"form":                   {bot, "grant_type=client_credentials&expires_in=60&refreshable=false", 200, `"expires_in":60`},
-		"force_revocable form":   {bot, "force_revocable=true", 400, "force_revocable is not accepted in a form"},
-		"form, bad number":       {bot, "expires_in=1h", 400, "BAD_REQUEST"},
-		"JSON, bad number":       {bot, map[string]any{"expires_in": "1h"}, 400, "BAD_REQUEST"},
+		"form, bad number":       {bot, "expires_in=1h", 400, "Invalid value of field: expires_in"},
+		"form, bad boolean":      {bot, "refreshable=maybe", 400, "Invalid value of field: refreshable"},
+		"JSON, bad number":       {bot, map[string]any{"expires_in": "3600"}, 400, `{"errors":[{"code":"BAD_REQUEST","message":"Invalid value of field: expires_in"}]}`},
+		"not JSON":               {bot, `{"expires_in":`, 400, `"Invalid request body"`},
 		"negative":               {bot, map[string]any{"expires_in": -1}, 400, "negative"},
 		"by reference token":     {reference, map[string]any{"expires_in": 60}, 200, "token_id"},
 		"unknown fields":         {bot, map[string]any{"project_key": "", "subject": "x", "audience": ""}, 200, "token_id"},
@@ -42,6 +43,7 @@ func TestCreate(t *testing.T) {
 		"artifact action":        {admin, map[string]any{"scope": "artifact:repo:q"}, 400, "Invalid scope"},
 		"roles":                  {admin, map[string]any{"scope": rolesPrefix + `pay:"Release Manager",dev`}, 200, "roles"},
 		"another user":           {bot, map[string]any{"username": "admin"}, 403, "themselves"},
+		"oneself, upper case":    {bot, map[string]any{"username": "CI-BOT"}, 200, "token_id"},
 		"another user, by admin": {admin, map[string]any{"username": "nobody-yet"}, 200, "token_id"},
 		"long scope":             {admin, map[string]any{"scope": groupsPrefix + long(500)}, 400, "scope must not"},
 		"long username":          {admin, map[string]any{"username": long(256)}, 400, "username must not"},
@@ -69,7 +71,7 @@ func TestCreate(t *testing.T) {
 }
 
 func TestCreateSwitches(t *testing.T) {
-	w := newWorld(t, Config{Tokens: stored(), Version: "7.38.9", FormForceRevocable: "ignore", OmitTokenID: true,
+	w := newWorld(t, Config{Tokens: stored(), Version: "7.38.9",
 		MaxExpiry: 7200, NoRefreshable: true, NonAdminGroups: new(false), ErrorShape: "flat",
 		DescriptionSpace: "_"}, IssuerConfig{})
 	r := w.want(w.create(w.Stored(bot), map[string]any{"force_revocable": true, "include_reference_token": true, "description": "a \t b"}), 200, `"expires_in":7200`)
@@ -77,7 +79,7 @@ func TestCreateSwitches(t *testing.T) {
 		t.Errorf("description %q", got)
 	}
 	_, claims := claimsOf(t, r.str("access_token"))
-	if r.str("token_id") != "" || r.str("reference_token") != "" || claims["ext"] != nil {
+	if r.str("reference_token") != "" || claims["ext"] != nil {
 		t.Errorf("an old platform answered %s", r.text)
 	}
 	w.want(w.create(w.Stored(bot), "force_revocable=true&expires_in=60"), 200, "access_token")
@@ -150,22 +152,28 @@ func TestRevoke(t *testing.T) {
 	w.want(w.do("DELETE", api+"tokens/me", w.Stored(expired), nil), 401, "Invalid token, expired")
 	w.want(w.do("DELETE", api+"tokens/"+w.StoredID(admin), w.Stored(bot), nil), 403, "FORBIDDEN")
 
+	// Nobody else can be told whose a token is that was not stored.
+	other := w.create(w.Stored(admin), `{"expires_in": 60, "username": "someone"}`)
+	w.want(w.do("DELETE", api+"tokens/"+other.str("token_id"), w.Stored(bot), nil), 404, "NOT_FOUND")
+	w.want(w.do("GET", api+"tokens/"+other.str("token_id"), w.Stored(bot), nil), 404, "NOT_FOUND")
+	w.want(w.do("DELETE", api+"tokens/"+other.str("token_id"), other.str("access_token"), nil), 400, "Token not revocable")
+
 	value := w.create(w.Stored(bot), `{"force_revocable": true}`)
 	byValue := map[string]any{"token": value.str("access_token")}
 	w.want(w.do("DELETE", api+"tokens/revoke", w.Stored(bot), byValue), 403, "")
 	w.want(w.do("DELETE", api+"tokens/revoke", w.Stored(admin), byValue), 200, `{"revoked-token-id":"`+value.str("token_id"))
 	w.want(w.do("DELETE", api+"tokens/revoke", w.Stored(admin), byValue), 404, "")
 
-	other := newWorld(t, Config{Tokens: stored(), DeleteUnknown: 404, DeleteNotPersisted: 204, MeNotPersisted: 404,
-		RevocableThreshold: new(-1), PersistentThreshold: new(0), StrictThresholds: true}, IssuerConfig{})
-	r = other.create(other.Stored(bot), `{"include_reference_token": true}`)
-	other.want(other.do("DELETE", api+"tokens/"+r.str("token_id"), other.Stored(bot), nil), 400, "Token not revocable")
-	other.want(other.do("DELETE", api+"tokens/none", other.Stored(bot), nil), 404, "")
-	other = newWorld(t, Config{Tokens: stored(), DeleteNotPersisted: 204, MeNotPersisted: 404}, IssuerConfig{})
-	r = other.create(other.Stored(bot), `{"expires_in": 60}`)
-	other.want(other.do("GET", api+"tokens/me", r.str("access_token"), nil), 404, "")
-	other.want(other.do("DELETE", api+"tokens/me", r.str("access_token"), nil), 204, "")
-	if len(other.Alive()) != 1 {
+	w = newWorld(t, Config{Tokens: stored(), DeleteUnknown: 404, DeleteNotPersisted: 204, MeNotPersisted: 404,
+		RevocableThreshold: new(-1), PersistentThreshold: new(0)}, IssuerConfig{})
+	r = w.create(w.Stored(bot), `{"expires_in": 90000}`)
+	w.want(w.do("DELETE", api+"tokens/"+r.str("token_id"), w.Stored(bot), nil), 400, "Token not revocable")
+	w.want(w.do("DELETE", api+"tokens/none", w.Stored(bot), nil), 404, "")
+	w = newWorld(t, Config{Tokens: stored(), DeleteNotPersisted: 204, MeNotPersisted: 404}, IssuerConfig{})
+	r = w.create(w.Stored(bot), `{"expires_in": 60}`)
+	w.want(w.do("GET", api+"tokens/me", r.str("access_token"), nil), 404, "")
+	w.want(w.do("DELETE", api+"tokens/me", r.str("access_token"), nil), 204, "")
+	if len(w.Alive()) != 1 {
 		t.Error("204 for a token that is not stored revoked it")
 	}
 }
@@ -190,9 +198,40 @@ func TestRefresh(t *testing.T) {
 	w.want(w.create(w.Stored(last), stale), 401, "expired")
 	w.want(w.create(w.Stored(bot), stale), 404, "")
 
-	w = newWorld(t, Config{Tokens: tokens, RefreshGrace: 3600}, IssuerConfig{})
-	stale["refresh_token"] = w.StoredRefresh(last)
-	w.want(w.create(w.Stored(last), stale), 200, "refresh_token")
+	for _, bearer := range []int{last, bot} {
+		w = newWorld(t, Config{Tokens: tokens, RefreshGrace: 3600}, IssuerConfig{})
+		stale["refresh_token"] = w.StoredRefresh(last)
+		w.want(w.create(w.Stored(expired), stale), 401, "expired") // it has no refresh token itself
+		w.want(w.create(w.Stored(bearer), stale), 200, "refresh_token")
+		w.want(w.create(w.Stored(last), stale), 401, "revoked")
+	}
+}
+
+func TestUserNamesInAnyCase(t *testing.T) {
+	w := newWorld(t, Config{Tokens: append(stored(), StoredToken{User: "CI-Bot"}), Sequential: true}, IssuerConfig{})
+	upper := len(stored())
+	w.want(w.do("GET", api+"tokens?username=Ci-Bot&order_by=token_id", w.Stored(bot), nil), 200, w.StoredID(upper))
+	w.want(w.create(w.Stored(upper), map[string]any{"scope": groupsPrefix + "readers"}), 200, "readers")
+	w.want(w.do("DELETE", api+"tokens/"+w.StoredID(bot), w.Stored(upper), nil), 200, "")
+	_, claims := claimsOf(t, w.create(w.Stored(upper), map[string]any{"username": "ci-BOT"}).str("access_token"))
+	if claims["sub"] != w.serviceID+"/users/ci-bot" {
+		t.Errorf("sub: %v", claims["sub"])
+	}
+}
+
+func TestAccessCredentials(t *testing.T) {
+	for _, anywhere := range []bool{false, true} {
+		w := newWorld(t, Config{Tokens: stored(), ReferenceAnywhere: anywhere}, IssuerConfig{})
+		status := map[bool]int{true: 200, false: 401}
+		me := func(header, value string) reply { return w.request("GET", api+"tokens/me", "", header, value) }
+		w.want(me("Authorization", "Bearer "+w.Stored(reference)), 200, "ci-bot")
+		w.want(me("Authorization", basic("CI-bot", w.Stored(reference))), status[anywhere], "")
+		w.want(me("X-JFrog-Art-Api", w.Stored(reference)), status[anywhere], "")
+		w.want(me("Authorization", basic("admin", w.Stored(reference))), 401, "Bad credentials")
+		w.want(me("Authorization", basic("ci-bot", w.Stored(bot))), 401, "Bad credentials")
+		w.want(me("X-JFrog-Art-Api", w.Stored(bot)), 401, "Bad credentials")
+		w.want(me("X-JFrog-Art-Api", ""), 401, "Bad credentials")
+	}
 }
 
 func TestList(t *testing.T) {
