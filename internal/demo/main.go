@@ -21,13 +21,17 @@ import (
 )
 
 func main() {
-	addr := flag.String("serve", "", "keep the embedded JFrog running at this address, such as 127.0.0.1:8099")
+	var server server
+	flag.StringVar(&server.addr, "serve", "", "keep the embedded JFrog running at this `address`, such as 127.0.0.1:8099")
+	flag.StringVar(&server.ciAddr, "ci", "", "with -serve: the `address` of the CI (a free port unless set)")
+	flag.StringVar(&server.config, "config", "", "with -serve: a JSON `file` of settings, as jfrogtest.Config")
+	flag.BoolVar(&server.tls, "tls", false, "with -serve: HTTPS; CA_CERT_FILE is printed, its certificate authority")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	var err error
-	if *addr != "" {
-		err = serve(ctx, *addr)
+	if server.addr != "" {
+		err = server.run(ctx)
 	} else {
 		err = tour(ctx)
 	}

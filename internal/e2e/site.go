@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -30,7 +31,9 @@ type Options struct {
 	JFrog   jfrogtest.Config
 	Issuer  jfrogtest.IssuerConfig
 	Network Network
-	Addr    string // of the platform; a free port unless set
+	Addr    string    // of the platform; a free port unless set
+	CIAddr  string    // of the CI; a free port unless set
+	Log     io.Writer // gets a line for each request
 
 	// Dir is the directory in which the steps run, and holds ca.pem and the command files. Without it there is no runner.
 	Dir    string
@@ -71,14 +74,18 @@ func NewSite(o Options) (_ *Site, err error) {
 		return nil, err
 	}
 	s.onClose(s.Platform.Close)
-	ciAddress, err := s.listen("", s.Issuer, Network{})
+	wrap := func(h http.Handler) http.Handler { return h }
+	if o.Log != nil {
+		wrap = (&requestLog{to: o.Log, site: s}).wrap
+	}
+	ciAddress, err := s.listen(o.CIAddr, wrap(s.Issuer), Network{})
 	if err != nil {
 		return nil, err
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/", s.Platform)
 	mux.HandleFunc("GET /ledger", s.ledger)
-	jfrogAddress, err := s.listen(o.Addr, mux, o.Network)
+	jfrogAddress, err := s.listen(o.Addr, wrap(mux), o.Network)
 	if err != nil {
 		return nil, err
 	}
@@ -131,6 +138,14 @@ func (s *Site) newRunner(o Options) error {
 	s.MainCommand = append([]string{o.Binary}, mainArgs...)
 	s.PostCommand = append([]string{o.Binary}, postArgs...)
 	return nil
+}
+
+// CA returns the certificate authority of the site's servers in PEM, and nothing on a plain site.
+func (s *Site) CA() []byte {
+	if s.ca == nil {
+		return nil
+	}
+	return s.ca.PEM()
 }
 
 // Inputs returns the inputs that every step needs here.
