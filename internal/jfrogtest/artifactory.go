@@ -205,8 +205,6 @@ func checksum(algorithm string, data []byte) string {
 	return hex.EncodeToString(digest(algorithm, data))
 }
 
-func (p *Platform) npmPing(c *call) answer { return jsonAnswer(200, struct{}{}) }
-
 func (p *Platform) npmWhoami(c *call) answer {
 	return jsonAnswer(200, map[string]string{"username": c.token.User})
 }

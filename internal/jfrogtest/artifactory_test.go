@@ -144,8 +144,8 @@ func TestGenericRepository(t *testing.T) {
 	w := newWorld(t, Config{Tokens: stored()}, IssuerConfig{})
 	const path = "/artifactory/generic-local/dir/a%20b.txt"
 	w.want(w.do("PUT", path, "", "{}"), 401, "")
-	r := w.want(w.request("PUT", path, "", "Authorization", "Bearer "+w.Stored(bot), "X-Checksum-Deploy", "true"), 404, "")
-	r = w.want(w.do("PUT", path, w.Stored(bot), "one"), 201, `"path":"/dir/a b.txt"`)
+	w.want(w.request("PUT", path, "", "Authorization", "Bearer "+w.Stored(bot), "X-Checksum-Deploy", "true"), 404, "")
+	r := w.want(w.do("PUT", path, w.Stored(bot), "one"), 201, `"path":"/dir/a b.txt"`)
 	if r.str("createdBy") != "ci-bot" {
 		t.Errorf("put: %s", r.text)
 	}

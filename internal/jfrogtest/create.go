@@ -32,7 +32,7 @@ type createRequest struct {
 
 var (
 	errMediaType = errors.New("HTTP 415 Unsupported Media Type")
-	errBody      = errors.New("Invalid request body")
+	errBody      = badRequest("Invalid request body")
 )
 
 func parseCreate(c *call) (req createRequest, err error) {
@@ -81,7 +81,12 @@ func parseForm(body string) (createRequest, error) {
 	return req, nil
 }
 
-func badField(name string) error { return fmt.Errorf("Invalid value of field: %s", name) }
+// badRequest says what is wrong with a request, in JFrog's voice.
+type badRequest string
+
+func (b badRequest) Error() string { return string(b) }
+
+func badField(name string) error { return badRequest("Invalid value of field: " + name) }
 
 // jsonError words what the decoder found wrong: JFrog is not written in Go.
 func jsonError(err error) error {
@@ -124,19 +129,28 @@ func (r *createRequest) invalid() string {
 }
 
 func (p *Platform) create(c *call) answer {
-	bad := func(message string) answer { return p.refuse(400, "BAD_REQUEST", message, "") }
-	forbid := func(message string) answer { return p.refuse(403, "FORBIDDEN", message, "") }
-
 	req, err := parseCreate(c)
-	bearer := c.token
 	switch {
 	case err == errMediaType:
 		return p.refuse(415, "UNSUPPORTED_MEDIA_TYPE", err.Error(), "")
 	case err != nil:
-		return bad(err.Error())
+		return p.refuse(400, "BAD_REQUEST", err.Error(), "")
 	case req.GrantType == "refresh_token":
-		return p.refresh(bearer, req)
-	case req.GrantType != "" && req.GrantType != "client_credentials":
+		return p.refresh(c.token, req)
+	}
+	t, refused := p.grant(c.token, req)
+	if refused != nil {
+		return p.refuse(refused.status, refused.code, refused.message, "")
+	}
+	return p.created(t)
+}
+
+// grant issues what a bearer asks for.
+func (p *Platform) grant(bearer *token, req createRequest) (*token, *refusal) {
+	bad := func(message string) (*token, *refusal) { return nil, &refusal{400, "BAD_REQUEST", message} }
+	forbid := func(message string) (*token, *refusal) { return nil, &refusal{403, "FORBIDDEN", message} }
+
+	if req.GrantType != "" && req.GrantType != "client_credentials" {
 		return bad("Unsupported grant type: " + req.GrantType)
 	}
 	if message := req.invalid(); message != "" {
@@ -188,7 +202,7 @@ func (p *Platform) create(c *call) answer {
 		forced: req.ForceRevocable && p.cfg.since("7.50.3"),
 	}
 	p.issue(t)
-	return p.created(t)
+	return t, nil
 }
 
 // mayGrant is the ceiling: nobody hands out more than they have.

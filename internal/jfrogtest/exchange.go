@@ -71,10 +71,7 @@ func (p *Platform) exchange(c *call) answer {
 		return p.refuse(404, "NOT_FOUND", "oidc integration doesn't exist", "")
 	}
 	provider := p.cfg.Providers[i]
-	issuer := provider.IssuerURL
-	if issuer == "" {
-		issuer = p.issuer.URL()
-	}
+	issuer := p.issuerURL(provider)
 	keys, err := p.fetchKeys(c.Context(), issuer)
 	if err != nil {
 		return bad("Failed to get public key")
@@ -93,6 +90,13 @@ func (p *Platform) exchange(c *call) answer {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.exchanged(p.issueMapped(provider, mapping, claims, req.IncludeReference))
+}
+
+func (p *Platform) issuerURL(provider Provider) string {
+	if provider.IssuerURL != "" {
+		return provider.IssuerURL
+	}
+	return p.issuer.URL()
 }
 
 // fetchKeys reads the issuer's keys over the network, as JFrog does.

@@ -83,7 +83,10 @@ func (p *Platform) routes() []route {
 	return []route{
 		{"GET " + api + "system/ping", "", "ping", p.ping},
 		{"POST " + api + "oidc/token", "7.73.1", "exchange", p.exchange},
-		{api + "oidc/token", "7.73.1", "other", p.methodNotAllowed},
+		{"GET " + api + "oidc/token", "7.73.1", "other", p.methodNotAllowed},
+		{"GET " + api + "oidc", "7.73.1", "other", p.access(p.providers)},
+		{"GET " + api + "oidc/{provider}", "7.73.1", "other", p.access(p.provider)},
+		{"GET " + api + "oidc/{provider}/identity_mappings", "7.73.1", "other", p.access(p.mappings)},
 		{"POST " + api + "tokens", "7.21.1", "create", p.access(p.create)},
 		{"GET " + api + "tokens", "7.21.1", "list", p.access(p.list)},
 		{api + "tokens", "7.21.1", "other", p.methodNotAllowed},
@@ -96,18 +99,27 @@ func (p *Platform) routes() []route {
 		{api + "tokens/{id}", "7.21.1", "other", p.methodNotAllowed},
 		{"POST " + api + "service_trust/pairing/{useCase...}", "", "pair", p.access(p.pair)},
 		{"POST " + spendPath, "", "other", p.spend},
+		{"GET " + api + "cert/root", "7.12.0", "other", p.access(p.rootCertificate)},
+		{"GET " + api + "config/token/default_expiry", "7.62.0", "other", p.access(p.defaultExpiry)},
+		{"GET " + api + "projects", "", "other", p.access(p.projects)},
 		{api, "", "other", p.unknown},
 
 		// Whatever the credentials: https://github.com/jfrog/jfrog-cli-artifactory/issues/170
 		{"GET " + art + "system/ping", "", "ping", p.ping},
 		{"GET " + art + "system/version", "", "version", p.artifactory(p.version)},
 		{"GET " + art + "system/service_id", "", "service_id", p.artifactory(p.artifactoryID)},
+		{"GET " + art + "v1/system/readiness", "", "other", healthy},
+		{"GET " + art + "v1/system/liveness", "", "other", healthy},
+		{"POST " + art + "system/usage", "", "other", p.artifactory(emptyObject)},
+		{"POST " + art + "security/token", "", "other", p.artifactory(p.legacyCreate)},
+		{"GET " + art + "security/token", "", "other", p.artifactory(p.legacyList)},
+		{"POST " + art + "security/token/revoke", "", "other", p.artifactory(p.legacyRevoke)},
 		{"POST " + art + "v1/service_trust/pairing/{useCase...}", "", "pair", p.access(p.pair)},
 		{"GET " + art + "repositories", "", "repositories", p.artifactory(p.listRepositories)},
 		{"GET " + art + "repositories/{repo}", "", "artifact", p.artifactory(p.getRepository)},
 		{"GET " + art + "storage/{repo}", "", "artifact", p.artifactory(p.storage)},
 		{"GET " + art + "storage/{repo}/{path...}", "", "artifact", p.artifactory(p.storage)},
-		{"GET " + art + "npm/{repo}/-/ping", "", "artifact", p.artifactory(p.npmPing)},
+		{"GET " + art + "npm/{repo}/-/ping", "", "artifact", p.artifactory(emptyObject)},
 		{"GET " + art + "npm/{repo}/-/whoami", "", "artifact", p.artifactory(p.npmWhoami)},
 		{art + "{kind}/{repo}/{path...}", "", "artifact", p.artifactory(p.packageFile)},
 		{"/artifactory/{repo}/{path...}", "", "artifact", p.artifactory(p.file)},
@@ -141,6 +153,10 @@ func (p *Platform) route(r route) {
 }
 
 func (p *Platform) ping(*call) answer { return textAnswer(200, "OK") }
+
+func healthy(*call) answer { return jsonAnswer(200, map[string]string{"code": "OK"}) }
+
+func emptyObject(*call) answer { return jsonAnswer(200, struct{}{}) }
 
 func (p *Platform) unknown(*call) answer { return p.refuse(404, "NOT_FOUND", "HTTP 404 Not Found", "") }
 
