@@ -34,14 +34,15 @@ func basic(user, password string) string {
 
 // onePath is something that each repository serves.
 var onePath = map[string]string{
-	"generic-local": "/artifactory/generic-local/hello.txt",
-	"npm-local":     "/artifactory/api/npm/npm-local/acme-hello",
-	"pypi-local":    "/artifactory/api/pypi/pypi-local/simple/acme-hello/",
-	"go-local":      "/artifactory/api/go/go-local/acme.test/hello/@v/v1.0.0.info",
-	"maven-local":   "/artifactory/maven-local/com/acme/acme-parent/1.0.0/acme-parent-1.0.0.pom",
-	"helm-local":    "/artifactory/helm-local/index.yaml",
-	"docker-local":  "/v2/docker-local/acme-hello/manifests/1.0.0",
-	"helmoci-local": "/v2/helmoci-local/acme-hello/manifests/1.0.0",
+	"generic-local":   "/artifactory/generic-local/hello.txt",
+	"npm-local":       "/artifactory/api/npm/npm-local/acme-hello",
+	"pypi-local":      "/artifactory/api/pypi/pypi-local/simple/acme-hello/",
+	"go-local":        "/artifactory/api/go/go-local/acme.test/hello/@v/v1.0.0.info",
+	"maven-local":     "/artifactory/maven-local/com/acme/acme-parent/1.0.0/acme-parent-1.0.0.pom",
+	"helm-local":      "/artifactory/helm-local/index.yaml",
+	"terraform-local": "/artifactory/api/terraform/terraform-local/v1/modules/acme/hello/generic/versions",
+	"docker-local":    "/v2/docker-local/acme-hello/manifests/1.0.0",
+	"helmoci-local":   "/v2/helmoci-local/acme-hello/manifests/1.0.0",
 }
 
 func TestArtifactoryAuthentication(t *testing.T) {
@@ -194,6 +195,9 @@ func TestPackages(t *testing.T) {
 	if z, err := zip.NewReader(bytes.NewReader(data), int64(len(data))); err != nil || z.File[0].Name != "acme.test/hello@v1.0.0/go.mod" {
 		t.Errorf("%v", err)
 	}
+
+	r := w.want(w.do("GET", art+"terraform/terraform-local/v1/modules/acme/hello/generic/1.0.0/download", w.Stored(bot), nil), 204, "")
+	get(strings.TrimPrefix(r.header.Get("X-Terraform-Get"), w.URL()))
 
 	w.want(get(art+"helm/helm-local/index.yaml"), 200, "digest: "+checksum("sha256", []byte(get("/artifactory/helm-local/acme-hello-1.0.0.tgz").text)))
 }

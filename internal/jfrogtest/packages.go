@@ -38,6 +38,7 @@ func repositories() []*repository {
 		goRepository(),
 		mavenRepository(),
 		helmRepository(chart),
+		terraformRepository(),
 		imageRepository("docker-local", "Docker", "application/vnd.docker.distribution.manifest.v2+json",
 			"application/vnd.docker.container.image.v1+json", "application/vnd.docker.image.rootfs.diff.tar.gzip",
 			imageConfig, tarball("hello.txt", "hello\n")),
@@ -146,6 +147,15 @@ generated: %q
 `, checksum("sha256", chart), madeISO, madeISO)
 	return &repository{key: "helm-local", kind: "Helm", files: map[string][]byte{
 		"index.yaml": []byte(index), "acme-hello-1.0.0.tgz": chart,
+	}}
+}
+
+func terraformRepository() *repository {
+	const module = "acme/hello/generic"
+	return &repository{key: "terraform-local", kind: "Terraform", files: map[string][]byte{
+		module + "/1.0.0.zip": zipped("main.tf", "output \"hello\" {\n  value = \"hello\"\n}\n"),
+	}, index: map[string]string{
+		"v1/modules/" + module + "/versions": `{"modules":[{"versions":[{"version":"1.0.0"}]}]}`,
 	}}
 }
 

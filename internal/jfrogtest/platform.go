@@ -121,6 +121,7 @@ func (p *Platform) routes() []route {
 		{"GET " + art + "storage/{repo}/{path...}", "", "artifact", p.artifactory(p.storage)},
 		{"GET " + art + "npm/{repo}/-/ping", "", "artifact", p.artifactory(emptyObject)},
 		{"GET " + art + "npm/{repo}/-/whoami", "", "artifact", p.artifactory(p.npmWhoami)},
+		{"GET " + art + "terraform/{repo}/v1/modules/{namespace}/{name}/{system}/{version}/download", "", "artifact", p.artifactory(terraformModule)},
 		{art + "{kind}/{repo}/{path...}", "", "artifact", p.artifactory(p.packageFile)},
 		{"/artifactory/{repo}/{path...}", "", "artifact", p.artifactory(p.file)},
 		{"/artifactory/{repo}", "", "artifact", p.artifactory(p.noFile)},
