@@ -47,10 +47,11 @@ type named struct {
 
 var storedTokens = []named{
 	{"JF_ACCESS_TOKEN", "", jfrogtest.StoredToken{User: "ci-bot", Description: "a stored token, for stored mode"}},
-	{"JF_ADMIN_TOKEN", "", jfrogtest.StoredToken{User: "admin", Scope: "applied-permissions/admin", Description: "an administrator's"}},
-	{"JF_REFERENCE_TOKEN", "", jfrogtest.StoredToken{User: "ci-bot", Kind: "reference", Description: "a reference token"}},
-	{"JF_REFRESHABLE_TOKEN", "JF_REFRESH_TOKEN", jfrogtest.StoredToken{User: "ci-bot", ExpiresIn: 3600, Refreshable: true, Description: "refreshable"}},
-	{"JF_EXPIRED_TOKEN", "", jfrogtest.StoredToken{User: "ci-bot", ExpiresIn: -60, Age: 3600, Description: "expired"}},
+	{"JF_ADMIN_TOKEN", "", jfrogtest.StoredToken{User: "admin", Scope: "applied-permissions/admin"}},
+	{"JF_REFERENCE_TOKEN", "", jfrogtest.StoredToken{User: "ci-bot", Kind: "reference"}},
+	{"JF_REFRESHABLE_TOKEN", "JF_REFRESH_TOKEN",
+		jfrogtest.StoredToken{User: "ci-bot", ExpiresIn: 3600, Refreshable: true}},
+	{"JF_EXPIRED_TOKEN", "", jfrogtest.StoredToken{User: "ci-bot", ExpiresIn: -60, Age: 3600}},
 }
 
 // site describes what is served, and names its stored tokens. What the file of settings leaves out is as without one.

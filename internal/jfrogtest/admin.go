@@ -6,7 +6,6 @@ import (
 	"crypto/x509/pkix"
 	"encoding/base64"
 	"math/big"
-	"slices"
 	"time"
 )
 
@@ -31,7 +30,7 @@ func (p *Platform) mappings(c *call) answer {
 }
 
 func (p *Platform) withProvider(c *call, object func(Provider) any) answer {
-	i := slices.IndexFunc(p.cfg.Providers, func(provider Provider) bool { return provider.Name == c.PathValue("provider") })
+	i := p.findProvider(c.PathValue("provider"))
 	switch {
 	case !p.isAdmin(c.token):
 		return p.forbidden()

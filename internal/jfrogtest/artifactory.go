@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// artifactory lets those in whom Artifactory knows, one at a time.
+// artifactory admits those whom Artifactory knows.
 func (p *Platform) artifactory(handle func(*call) answer) func(*call) answer {
 	return p.users(handle, func(_ *call, message string) answer {
 		a := artifactoryError(401, message)
@@ -22,7 +22,7 @@ func (p *Platform) artifactory(handle func(*call) answer) func(*call) answer {
 	})
 }
 
-// users takes a token as Bearer, as a Basic password and in X-JFrog-Art-Api.
+// users admits those who show a token, one at a time: as Bearer, as a Basic password or in X-JFrog-Art-Api.
 func (p *Platform) users(handle func(*call) answer, refuse func(*call, string) answer) func(*call) answer {
 	return func(c *call) answer {
 		p.mu.Lock()
@@ -46,7 +46,7 @@ func (p *Platform) users(handle func(*call) answer, refuse func(*call, string) a
 	}
 }
 
-// mayRead says whether a token is for somebody who may use the repositories.
+// mayRead reports whether a token may use the repositories.
 func mayRead(t *token) bool {
 	return slices.ContainsFunc(t.scopes, func(s string) bool {
 		return s == userScope || s == adminScope || strings.HasPrefix(s, groupsPrefix)
@@ -123,7 +123,8 @@ func (p *Platform) storage(c *call) answer {
 	if !c.URL.Query().Has("list") || name != "" && len(files) == 0 {
 		return p.noFile(c)
 	}
-	return jsonAnswer(200, map[string]any{"uri": c.base() + art + path.Join("storage", repo.key, name), "created": madeISO, "files": files})
+	uri := c.base() + art + path.Join("storage", repo.key, name)
+	return jsonAnswer(200, map[string]any{"uri": uri, "created": madeISO, "files": files})
 }
 
 func fileInfo(c *call, repo *repository, name string, data []byte) map[string]any {
@@ -133,12 +134,13 @@ func fileInfo(c *call, repo *repository, name string, data []byte) map[string]an
 	}
 	return map[string]any{
 		"repo": repo.key, "path": "/" + name, "created": madeISO, "createdBy": c.token.User, "lastModified": madeISO,
-		"downloadUri": c.base() + "/artifactory/" + repo.key + "/" + name, "mimeType": fileType(name, data), "size": len(data),
-		"checksums": checksums, "uri": c.base() + art + "storage/" + repo.key + "/" + name,
+		"uri":         c.base() + art + "storage/" + repo.key + "/" + name,
+		"downloadUri": c.base() + "/artifactory/" + repo.key + "/" + name,
+		"mimeType":    fileType(name, data), "size": len(data), "checksums": checksums,
 	}
 }
 
-// file reads what a repository stores and, in a generic one, writes it.
+// file serves what a repository stores. A generic repository takes uploads too.
 func (p *Platform) file(c *call) answer {
 	repo, name := p.repo(c.PathValue("repo")), c.PathValue("path")
 	if repo == nil || name == "" {
@@ -170,7 +172,7 @@ func (p *Platform) file(c *call) answer {
 	return artifactoryError(405, "Method Not Allowed")
 }
 
-// packageFile reads what a package type's own API serves below /artifactory/api/<type>/<repository>/.
+// packageFile serves what a package type's own API has below /artifactory/api/<type>/<repository>/.
 func (p *Platform) packageFile(c *call) answer {
 	repo, name := p.repo(c.PathValue("repo")), strings.TrimSuffix(c.PathValue("path"), "/")
 	if repo == nil || !strings.EqualFold(repo.kind, c.PathValue("kind")) {
@@ -193,7 +195,8 @@ func fileAnswer(name string, data []byte) answer {
 func fileType(name string, data []byte) string {
 	types := map[string]string{
 		".json": "application/json", ".pom": "application/xml", ".xml": "application/xml", ".yaml": "text/yaml",
-		".tgz": "application/x-gzip", ".jar": "application/java-archive", ".zip": "application/zip", ".whl": "application/zip",
+		".tgz": "application/x-gzip", ".zip": "application/zip", ".whl": "application/zip",
+		".jar": "application/java-archive",
 	}
 	if len(data) > 0 && (data[0] == '{' || data[0] == '<') && types[path.Ext(name)] == "" {
 		return contentType(string(data))
@@ -209,7 +212,7 @@ func (p *Platform) npmWhoami(c *call) answer {
 	return jsonAnswer(200, map[string]string{"username": c.token.User})
 }
 
-// terraformModule says where a module's archive is. terraform fetches that with the credentials of .netrc.
+// terraformModule returns the URL of a module's archive, which terraform fetches with the credentials in .netrc.
 func terraformModule(c *call) answer {
 	file := path.Join(c.PathValue("namespace"), c.PathValue("name"), c.PathValue("system"), c.PathValue("version")+".zip")
 	return answer{status: 204, header: map[string]string{

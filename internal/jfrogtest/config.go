@@ -26,7 +26,7 @@ type Config struct {
 	RevocableThreshold  *int `json:"revocable_threshold"`
 	PersistentThreshold *int `json:"persistent_threshold"`
 	NoRefreshable       bool `json:"no_refreshable"`
-	// RefreshGrace is for how many seconds an expired token can still be refreshed, and be the bearer of that request:
+	// RefreshGrace is how many seconds an expired token can still be refreshed for, as the bearer of that request too.
 	// JFrog's documentation says 24 h in one place, and that it must be enabled in another.
 	RefreshGrace int `json:"refresh_grace"`
 

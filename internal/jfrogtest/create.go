@@ -81,14 +81,14 @@ func parseForm(body string) (createRequest, error) {
 	return req, nil
 }
 
-// badRequest says what is wrong with a request, in JFrog's voice.
+// badRequest describes what is wrong with a request, as JFrog would.
 type badRequest string
 
 func (b badRequest) Error() string { return string(b) }
 
 func badField(name string) error { return badRequest("Invalid value of field: " + name) }
 
-// jsonError words what the decoder found wrong: JFrog is not written in Go.
+// jsonError describes what the decoder found wrong in other words than Go's.
 func jsonError(err error) error {
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && wrong.Field != "" {
 		return badField(wrong.Field)
@@ -256,7 +256,7 @@ func (p *Platform) created(t *token) answer {
 	return a
 }
 
-// refreshable says whether a token can be refreshed still.
+// refreshable reports whether a token can still be refreshed.
 func (p *Platform) refreshable(t *token) bool {
 	grace := time.Duration(p.cfg.RefreshGrace) * time.Second
 	return !t.Revoked && t.refresh != "" && (t.alive(p.now()) || !p.now().After(t.Expiry.Add(grace)))

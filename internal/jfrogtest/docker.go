@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// docker lets those in whom Artifactory's Docker registry knows. Its challenge names the token endpoint beside it.
+// docker admits those whom Artifactory's Docker registry knows. Its challenge names the token endpoint beside it.
 func (p *Platform) docker(handle func(*call) answer) func(*call) answer {
 	return p.users(handle, func(c *call, message string) answer {
 		realm := c.base() + "/v2/token"
@@ -20,8 +20,8 @@ func (p *Platform) docker(handle func(*call) answer) func(*call) answer {
 	})
 }
 
-// dockerToken takes Basic credentials alone: helm sends a form first, and falls back on the 401. The registry's token is
-// the access token itself, so that both end together.
+// dockerToken takes no credentials in a form: helm sends one first, and falls back to Basic on the 401. The registry's
+// token is the access token itself, so that both end together.
 func (p *Platform) dockerToken(c *call) answer {
 	return jsonAnswer(200, map[string]any{"token": c.token.access, "expires_in": 3600})
 }
@@ -32,8 +32,8 @@ func (p *Platform) dockerPing(*call) answer {
 	return a
 }
 
-// dockerFile reads <image>/manifests/<tag or digest>, <image>/blobs/<digest> and <image>/tags/list. A repository stores
-// them as Artifactory does: <image>/<tag>/manifest.json, and the blobs beside it.
+// dockerFile serves <image>/manifests/<tag or digest>, <image>/blobs/<digest> and <image>/tags/list.
+// A repository stores them as Artifactory does: <image>/<tag>/manifest.json, and the blobs beside it.
 func (p *Platform) dockerFile(c *call) answer {
 	repo, parts := p.repo(c.PathValue("repo")), strings.Split(c.PathValue("path"), "/")
 	if repo == nil || len(parts) < 3 || !slices.Contains([]string{"Docker", "HelmOCI"}, repo.kind) {
@@ -53,7 +53,8 @@ func (p *Platform) dockerFile(c *call) answer {
 		case !ok:
 		case kind == "tags" && manifest:
 			tags = append(tags, tag)
-		case kind == "manifests" && manifest && (reference == tag || reference == sum), kind == "blobs" && !manifest && reference == sum:
+		case kind == "manifests" && manifest && (reference == tag || reference == sum),
+			kind == "blobs" && !manifest && reference == sum:
 			a := fileAnswer(name, data)
 			a.kind = "application/octet-stream"
 			if manifest {
@@ -67,5 +68,6 @@ func (p *Platform) dockerFile(c *call) answer {
 	if len(tags) > 0 {
 		return jsonAnswer(200, map[string]any{"name": repo.key + "/" + image, "tags": tags})
 	}
-	return p.refuse(404, strings.ToUpper(strings.TrimSuffix(kind, "s"))+"_UNKNOWN", "The named "+kind+" is not known to the registry.", "")
+	code := strings.ToUpper(strings.TrimSuffix(kind, "s")) + "_UNKNOWN"
+	return p.refuse(404, code, "The named "+kind+" is not known to the registry.", "")
 }

@@ -66,7 +66,7 @@ func (p *Platform) exchange(c *call) answer {
 	case req.SubjectToken == "":
 		return bad("subject_token must not be blank")
 	}
-	i := slices.IndexFunc(p.cfg.Providers, func(provider Provider) bool { return provider.Name == req.ProviderName })
+	i := p.findProvider(req.ProviderName)
 	if i < 0 {
 		return p.refuse(404, "NOT_FOUND", "oidc integration doesn't exist", "")
 	}
@@ -90,6 +90,10 @@ func (p *Platform) exchange(c *call) answer {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.exchanged(p.issueMapped(provider, mapping, claims, req.IncludeReference))
+}
+
+func (p *Platform) findProvider(name string) int {
+	return slices.IndexFunc(p.cfg.Providers, func(provider Provider) bool { return provider.Name == name })
 }
 
 func (p *Platform) issuerURL(provider Provider) string {

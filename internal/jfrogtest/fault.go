@@ -108,7 +108,7 @@ func (f *front) misbehave(w http.ResponseWriter, c *call, fault Fault, work func
 	a := textAnswer(200, "{}")
 	if fault.After || slices.Contains(realAnswer, fault.Kind) {
 		a = work()
-		a.modified = time.Time{} // http.ServeContent would mend it
+		a.modified = time.Time{} // http.ServeContent would repair the body
 	}
 	fill := c.placeholders(a.body)
 	text := func(status int, body string) {

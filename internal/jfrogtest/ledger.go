@@ -171,7 +171,7 @@ func (p *Platform) issue(t *token) {
 	p.tokens = append(p.tokens, t)
 }
 
-// sign puts the header's fields in JFrog's order, which every one of its tokens begins with.
+// sign writes the header's fields in the order that JFrog's tokens have.
 func sign(claims jwt.MapClaims) string {
 	payload, err := json.Marshal(claims)
 	check(err)
@@ -209,7 +209,7 @@ func (p *Platform) lookup(secret string) (*token, string) {
 	return t, ""
 }
 
-// credentials are the secret that a request shows and, in Basic authentication, the user's name.
+// credentials returns the secret of a request and, with Basic authentication, the user's name.
 func (c *call) credentials() (secret, user string, basic bool) {
 	if user, password, ok := c.BasicAuth(); ok {
 		return password, user, true
@@ -217,7 +217,7 @@ func (c *call) credentials() (secret, user string, basic bool) {
 	return cmp.Or(c.bearer(), c.Header.Get("X-JFrog-Art-Api")), "", false
 }
 
-// access lets those in whom Access knows, one at a time.
+// access admits those whom Access knows, one at a time.
 func (p *Platform) access(handle func(*call) answer) func(*call) answer {
 	return func(c *call) answer {
 		p.mu.Lock()

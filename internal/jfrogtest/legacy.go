@@ -36,7 +36,7 @@ func withoutID(a answer) answer {
 	return a
 }
 
-// legacyScope says in today's words what a scope of the older API means.
+// legacyScope translates a scope of the older API.
 func legacyScope(scope string) string {
 	var tokens []string
 	for _, s := range strings.Fields(scope) {

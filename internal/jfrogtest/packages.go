@@ -31,6 +31,12 @@ const madeISO = "2026-01-02T03:04:05.000Z"
 func repositories() []*repository {
 	chart := tarball("acme-hello/Chart.yaml", "apiVersion: v2\nname: acme-hello\nversion: 1.0.0\n",
 		"acme-hello/templates/hello.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: acme-hello\n")
+	layer := tarred("hello.txt", "hello\n")
+	config := map[string]any{
+		"architecture": "amd64", "os": "linux", "created": made, "config": struct{}{},
+		"rootfs":  map[string]any{"type": "layers", "diff_ids": []string{"sha256:" + checksum("sha256", layer)}},
+		"history": []any{map[string]any{"created": made, "created_by": "jfrogtest"}},
+	}
 	return []*repository{
 		{key: "generic-local", kind: "Generic", files: map[string][]byte{"hello.txt": []byte("hello\n")}},
 		npmRepository(),
@@ -40,13 +46,12 @@ func repositories() []*repository {
 		helmRepository(chart),
 		terraformRepository(),
 		imageRepository("docker-local", "Docker", "application/vnd.docker.distribution.manifest.v2+json",
-			"application/vnd.docker.container.image.v1+json", "application/vnd.docker.image.rootfs.diff.tar.gzip",
-			imageConfig, tarball("hello.txt", "hello\n")),
+			imagePart{"application/vnd.docker.container.image.v1+json", []byte(marshal(config))},
+			imagePart{"application/vnd.docker.image.rootfs.diff.tar.gzip", gzipped(layer)}),
 		imageRepository("helmoci-local", "HelmOCI", "application/vnd.oci.image.manifest.v1+json",
-			"application/vnd.cncf.helm.config.v1+json", "application/vnd.cncf.helm.chart.content.v1.tar+gzip",
-			func([]byte) any {
-				return map[string]string{"apiVersion": "v2", "name": "acme-hello", "version": "1.0.0"}
-			}, chart),
+			imagePart{"application/vnd.cncf.helm.config.v1+json",
+				[]byte(`{"apiVersion":"v2","name":"acme-hello","version":"1.0.0"}`)},
+			imagePart{"application/vnd.cncf.helm.chart.content.v1.tar+gzip", chart}),
 	}
 }
 
@@ -84,12 +89,14 @@ func pypiRepository() *repository {
 	}
 	data := zipped(append(files, info+"RECORD", record+info+"RECORD,,\n")...)
 	page := func(href, text string) string {
-		return "<!DOCTYPE html>\n<html><head><title>Simple Index</title></head><body><a href=\"" + href + "\">" + text + "</a></body></html>\n"
+		return fmt.Sprintf("<!DOCTYPE html>\n<html><head><title>Simple Index</title></head>"+
+			"<body><a href=%q>%s</a></body></html>\n", href, text)
 	}
-	return &repository{key: "pypi-local", kind: "Pypi", files: map[string][]byte{dir + file: data}, index: map[string]string{
+	index := map[string]string{
 		"simple":            page("acme-hello/", "acme-hello"),
 		"simple/acme-hello": page("../../"+dir+file+"#sha256="+checksum("sha256", data), file),
-	}}
+	}
+	return &repository{key: "pypi-local", kind: "Pypi", files: map[string][]byte{dir + file: data}, index: index}
 }
 
 func goRepository() *repository {
@@ -124,11 +131,12 @@ func mavenRepository() *repository {
   <versioning><latest>1.0.0</latest><release>1.0.0</release><versions><version>1.0.0</version></versions></versioning>
 </metadata>
 `
+	jar := zipped("META-INF/MANIFEST.MF", "Manifest-Version: 1.0\n", "hello.txt", "hello\n")
 	return &repository{key: "maven-local", kind: "Maven", files: map[string][]byte{
 		"com/acme/acme-parent/1.0.0/acme-parent-1.0.0.pom": pom("acme-parent", "pom"),
 		"com/acme/acme-hello/maven-metadata.xml":           []byte(metadata),
 		"com/acme/acme-hello/1.0.0/acme-hello-1.0.0.pom":   pom("acme-hello", "jar"),
-		"com/acme/acme-hello/1.0.0/acme-hello-1.0.0.jar":   zipped("META-INF/MANIFEST.MF", "Manifest-Version: 1.0\n", "hello.txt", "hello\n"),
+		"com/acme/acme-hello/1.0.0/acme-hello-1.0.0.jar":   jar,
 	}}
 }
 
@@ -159,31 +167,24 @@ func terraformRepository() *repository {
 	}}
 }
 
-// imageRepository has one image of one layer, acme-hello:1.0.0.
-func imageRepository(key, kind, manifestType, configType, layerType string, config func(layer []byte) any, layer []byte) *repository {
-	files := map[string][]byte{}
-	blob := func(mediaType string, data []byte) map[string]any {
-		files["acme-hello/1.0.0/sha256__"+checksum("sha256", data)] = data
-		return map[string]any{"mediaType": mediaType, "digest": "sha256:" + checksum("sha256", data), "size": len(data)}
-	}
-	files["acme-hello/1.0.0/manifest.json"] = []byte(marshal(map[string]any{
-		"schemaVersion": 2, "mediaType": manifestType,
-		"config": blob(configType, []byte(marshal(config(layer)))), "layers": []any{blob(layerType, layer)},
-	}))
-	return &repository{key: key, kind: kind, files: files, manifestType: manifestType}
+type imagePart struct {
+	mediaType string
+	data      []byte
 }
 
-func imageConfig(layer []byte) any {
-	z, err := gzip.NewReader(bytes.NewReader(layer))
-	check(err)
-	var unpacked bytes.Buffer
-	_, err = unpacked.ReadFrom(z)
-	check(err)
-	return map[string]any{
-		"architecture": "amd64", "os": "linux", "created": made, "config": map[string]any{},
-		"rootfs":  map[string]any{"type": "layers", "diff_ids": []string{"sha256:" + checksum("sha256", unpacked.Bytes())}},
-		"history": []any{map[string]any{"created": made, "created_by": "jfrogtest"}},
+// imageRepository has one image of one layer, acme-hello:1.0.0.
+func imageRepository(key, kind, manifestType string, config, layer imagePart) *repository {
+	const dir = "acme-hello/1.0.0/"
+	files := map[string][]byte{}
+	blob := func(part imagePart) map[string]any {
+		sum := checksum("sha256", part.data)
+		files[dir+"sha256__"+sum] = part.data
+		return map[string]any{"mediaType": part.mediaType, "digest": "sha256:" + sum, "size": len(part.data)}
 	}
+	files[dir+"manifest.json"] = []byte(marshal(map[string]any{
+		"schemaVersion": 2, "mediaType": manifestType, "config": blob(config), "layers": []any{blob(layer)},
+	}))
+	return &repository{key: key, kind: kind, files: files, manifestType: manifestType}
 }
 
 func digest(algorithm string, data []byte) []byte {
@@ -202,17 +203,26 @@ func digest(algorithm string, data []byte) []byte {
 	return sum[:]
 }
 
-// tarball packs pairs of a name and a text.
-func tarball(files ...string) []byte {
+func tarball(files ...string) []byte { return gzipped(tarred(files...)) }
+
+// tarred packs pairs of a name and a text.
+func tarred(files ...string) []byte {
 	var b bytes.Buffer
-	z := gzip.NewWriter(&b)
-	t := tar.NewWriter(z)
+	t := tar.NewWriter(&b)
 	for i := 0; i < len(files); i += 2 {
 		check(t.WriteHeader(&tar.Header{Name: files[i], Mode: 0o644, Size: int64(len(files[i+1])), ModTime: made}))
 		_, err := t.Write([]byte(files[i+1]))
 		check(err)
 	}
 	check(t.Close())
+	return b.Bytes()
+}
+
+func gzipped(data []byte) []byte {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	_, err := z.Write(data)
+	check(err)
 	check(z.Close())
 	return b.Bytes()
 }

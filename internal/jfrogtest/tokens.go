@@ -109,7 +109,7 @@ func (p *Platform) me(c *call) answer {
 	return jsonAnswer(200, p.object(c.token))
 }
 
-// mayManage says whether a bearer may see and revoke a token.
+// mayManage reports whether a bearer may see and revoke a token.
 func (p *Platform) mayManage(bearer, t *token) bool {
 	return p.isAdmin(bearer) || strings.EqualFold(bearer.User, t.User)
 }
