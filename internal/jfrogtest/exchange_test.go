@@ -153,6 +153,20 @@ func TestMappings(t *testing.T) {
 	old.want(old.exchange(old.issuer.Mint("", nil), nil), 200, `"username":"late"`) // no wildcards yet
 }
 
+// What a self_revocable mapping's tokens are to the platform besides is not known.
+func TestSelfRevocable(t *testing.T) {
+	for _, known := range []bool{false, true} {
+		w := newWorld(t, Config{SelfRevocableStored: known, SelfRevocableExt: known, Providers: []Provider{{
+			Name: "github", Mappings: []Mapping{{TokenSpec: TokenSpec{Username: "ci-bot", Scope: userScope, SelfRevocable: true}}},
+		}}}, IssuerConfig{})
+		token := w.want(w.exchange(w.issuer.Mint("", nil), nil), 200, "").str("access_token")
+		if _, claims := claimsOf(t, token); (claims["ext"] != nil) != known || w.Alive()[0].Persisted != known {
+			t.Errorf("ext %v, %+v", claims["ext"], w.Alive()[0])
+		}
+		w.want(w.do("DELETE", api+"tokens/me", token, nil), 200, "")
+	}
+}
+
 func TestIDTokenEndpoint(t *testing.T) {
 	w := newWorld(t, Config{}, IssuerConfig{RequestToken: "knock", RefusedAudience: "bad", Claims: map[string]any{"environment": "prod"}})
 	w.want(w.requestIDToken("", "wrong"), 401, `{"message":`)

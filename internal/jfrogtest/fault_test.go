@@ -128,6 +128,18 @@ func TestFaultConnections(t *testing.T) {
 	}
 }
 
+func TestArtifactFaults(t *testing.T) {
+	w := newWorld(t, Config{Tokens: stored()}, IssuerConfig{})
+	for _, path := range []string{"/artifactory/generic-local/hello.txt", "/v2/docker-local/acme-hello/manifests/1.0.0", art + "repositories/npm-local"} {
+		w.SetFaults([]Fault{{On: "artifact", Status: 503, Times: 1}, {On: "artifact", Kind: "truncate", Times: 1}})
+		w.want(w.do("GET", path, w.Stored(bot), nil), 503, "")
+		if _, err := w.try("GET", path, w.Stored(bot), nil); !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("%s: %v", path, err)
+		}
+		w.want(w.do("GET", path, w.Stored(bot), nil), 200, "")
+	}
+}
+
 func TestOverrun(t *testing.T) {
 	w := newWorld(t, Config{Faults: []Fault{{On: "ping", Kind: "overrun", Body: "and more"}}}, IssuerConfig{})
 	conn, err := tls.Dial("tcp", strings.TrimPrefix(w.URL(), "https://"), &tls.Config{RootCAs: testCA().Pool()})
