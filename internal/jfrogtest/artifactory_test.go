@@ -253,7 +253,7 @@ func TestDocker(t *testing.T) {
 
 // Every run makes the same packages.
 func TestDeterministic(t *testing.T) {
-	a, b := repositories(), repositories()
+	a, b := makePackages(), makePackages()
 	for i := range a {
 		for name, data := range a[i].files {
 			if !bytes.Equal(data, b[i].files[name]) {

@@ -11,6 +11,7 @@ import (
 	"crypto/sha512"
 	"encoding/base64"
 	"fmt"
+	"sync"
 	"time"
 )
 
@@ -27,8 +28,16 @@ var made = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 const madeISO = "2026-01-02T03:04:05.000Z"
 
-// repositories has one for each package type, with one tiny package in it.
+// repositories has one for each package type, with one tiny package in it. Only the generic one can be written to.
 func repositories() []*repository {
+	generic := &repository{key: "generic-local", kind: "Generic", files: map[string][]byte{"hello.txt": []byte("hello\n")}}
+	return append([]*repository{generic}, packages()...)
+}
+
+// packages are made once, as to compress them takes longer than all else of a platform.
+var packages = sync.OnceValue(makePackages)
+
+func makePackages() []*repository {
 	chart := tarball("acme-hello/Chart.yaml", "apiVersion: v2\nname: acme-hello\nversion: 1.0.0\n",
 		"acme-hello/templates/hello.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: acme-hello\n")
 	layer := tarred("hello.txt", "hello\n")
@@ -38,7 +47,6 @@ func repositories() []*repository {
 		"history": []any{map[string]any{"created": made, "created_by": "jfrogtest"}},
 	}
 	return []*repository{
-		{key: "generic-local", kind: "Generic", files: map[string][]byte{"hello.txt": []byte("hello\n")}},
 		npmRepository(),
 		pypiRepository(),
 		goRepository(),
