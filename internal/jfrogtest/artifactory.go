@@ -211,11 +211,3 @@ func checksum(algorithm string, data []byte) string {
 func (p *Platform) npmWhoami(c *call) answer {
 	return jsonAnswer(200, map[string]string{"username": c.token.User})
 }
-
-// terraformModule returns the URL of a module's archive, which terraform fetches with the credentials in .netrc.
-func terraformModule(c *call) answer {
-	file := path.Join(c.PathValue("namespace"), c.PathValue("name"), c.PathValue("system"), c.PathValue("version")+".zip")
-	return answer{status: 204, header: map[string]string{
-		"X-Terraform-Get": c.base() + "/artifactory/" + c.PathValue("repo") + "/" + file,
-	}}
-}

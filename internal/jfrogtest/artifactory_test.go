@@ -40,7 +40,7 @@ var onePath = map[string]string{
 	"go-local":        "/artifactory/api/go/go-local/acme.test/hello/@v/v1.0.0.info",
 	"maven-local":     "/artifactory/maven-local/com/acme/acme-parent/1.0.0/acme-parent-1.0.0.pom",
 	"helm-local":      "/artifactory/helm-local/index.yaml",
-	"terraform-local": "/artifactory/api/terraform/terraform-local/v1/modules/acme/hello/generic/versions",
+	"terraform-local": "/artifactory/terraform-local/acme/hello/generic/1.0.0.zip",
 	"docker-local":    "/v2/docker-local/acme-hello/manifests/1.0.0",
 	"helmoci-local":   "/v2/helmoci-local/acme-hello/manifests/1.0.0",
 }
@@ -196,8 +196,22 @@ func TestPackages(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 
-	r := w.want(w.do("GET", art+"terraform/terraform-local/v1/modules/acme/hello/generic/1.0.0/download", w.Stored(bot), nil), 204, "")
-	get(strings.TrimPrefix(r.header.Get("X-Terraform-Get"), w.URL()))
+	w.want(w.do("GET", "/.well-known/terraform.json", "", nil), 200, terraformModules)
+	w.want(w.do("GET", terraformModules+"terraform-local__acme/hello/generic/versions", "", nil), 401, "")
+	w.want(get(terraformModules+"terraform-local__acme/hello/generic/versions"), 200, `{"version":"1.0.0"}`)
+	w.want(w.do("GET", terraformModules+"terraform-local__acme/bye/generic/versions", w.Stored(bot), nil), 404, "")
+	r := w.want(w.do("GET", terraformModules+"terraform-local__acme/hello/generic/1.0.0/download", w.Stored(bot), nil), 204, "")
+	archive := strings.TrimPrefix(r.header.Get("X-Terraform-Get"), w.URL())
+	w.want(w.do("GET", archive, "", nil), 200, "")
+	w.want(w.do("GET", strings.Replace(archive, "archives/", "archives/x", 1), "", nil), 404, "")
+
+	for query, want := range map[string]string{
+		`items.find({"$or":[{"$and":[{"repo":"generic-local","path":".","name":"hello.txt"}]}]})`: `"total":1}`,
+		`items.find({"repo":"maven-local","name":{"$match":"*.pom"}})`:                            `"total":2}`,
+		`items.find({"repo":"maven-local","path":"com/acme"})`:                                    `"total":0}`,
+	} {
+		w.want(w.do("POST", art+"search/aql", w.Stored(bot), query), 200, want)
+	}
 
 	w.want(get(art+"helm/helm-local/index.yaml"), 200, "digest: "+checksum("sha256", []byte(get("/artifactory/helm-local/acme-hello-1.0.0.tgz").text)))
 }

@@ -167,11 +167,8 @@ generated: %q
 }
 
 func terraformRepository() *repository {
-	const module = "acme/hello/generic"
 	return &repository{key: "terraform-local", kind: "Terraform", files: map[string][]byte{
-		module + "/1.0.0.zip": zipped("main.tf", "output \"hello\" {\n  value = \"hello\"\n}\n"),
-	}, index: map[string]string{
-		"v1/modules/" + module + "/versions": `{"modules":[{"versions":[{"version":"1.0.0"}]}]}`,
+		"acme/hello/generic/1.0.0.zip": zipped("main.tf", "output \"hello\" {\n  value = \"hello\"\n}\n"),
 	}}
 }
 
