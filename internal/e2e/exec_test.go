@@ -78,6 +78,7 @@ func (j *job) checkExec(t *testing.T, res *runnertest.Result) {
 
 // TestExecFaults is TestFaults for exec.
 func TestExecFaults(t *testing.T) {
+	t.Parallel()
 	names := append(slices.Clone(likeVerify), "close, after the work", "hang, after the work, for ever", "a page with 403, after the work")
 	for i, c := range cells([]request{
 		{name: "exchange", on: "exchange", job: "narrow", fatal: true, mints: true, only: names},
@@ -114,6 +115,7 @@ const (
 
 // TestExecKill is TestKill for exec.
 func TestExecKill(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		moment
 		command string
@@ -166,6 +168,7 @@ func TestExecKill(t *testing.T) {
 
 // TestExecSignalsOnce: a CI that signals the process and one that signals its group both reach the command once.
 func TestExecSignalsOnce(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name string
 		send func(pid int) error

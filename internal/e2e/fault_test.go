@@ -15,6 +15,7 @@ const tooLong = 30 * time.Second
 // TestFaults proves, for every request and whatever becomes of its answer: after main, every token alive is one that post
 // will find, and after post none is.
 func TestFaults(t *testing.T) {
+	t.Parallel()
 	for i, c := range cells(requests) {
 		if raceEnabled && i%80 != 0 || testing.Short() && i%4 != 0 {
 			continue // most cells run the same code

@@ -192,7 +192,7 @@ func (w *workspace) do(s *step) {
 		env["env-file"] = s.envFile
 	}
 	cmd := exec.Command(binary, s.command)
-	cmd.Dir, cmd.Env = w.dir, []string{"PATH=" + os.Getenv("PATH")}
+	cmd.Dir, cmd.Env = w.dir, []string{"PATH=" + os.Getenv("PATH"), "SSL_CERT_DIR=" + noCertificates}
 	for name, value := range env {
 		cmd.Env = append(cmd.Env, naming["plain"](name)+"="+value)
 	}
@@ -438,6 +438,7 @@ var envFiles = []string{"", "b.env", "sub/c.env", ".jfrog-token/d.env"}
 // signaled when. However that goes, every token that is alive is named in a state, a revoke leaves running mints alone,
 // and the last revoke of each env file leaves nothing.
 func TestInterleave(t *testing.T) {
+	t.Parallel()
 	seeds := []uint64{1, 2, 3, rand.Uint64() >> 11}
 	if raceEnabled {
 		seeds = seeds[3:]
@@ -542,6 +543,7 @@ func drawFaults(r *rand.Rand) []jfrogtest.Fault {
 // TestFirstMints: mints that are the first in a workspace, and make the state directory at once. In the end nothing is
 // left of them, though each revoke finds the others at work.
 func TestFirstMints(t *testing.T) {
+	t.Parallel()
 	if raceEnabled {
 		t.Skip("it is slow, and starts the same code as the others")
 	}
@@ -661,6 +663,7 @@ func TestLastOneOut(t *testing.T) {
 // TestRevokeBesideMint: while a mint is running, a revoke leaves its state, its token and its env file alone, also where
 // it ends what an earlier mint left.
 func TestRevokeBesideMint(t *testing.T) {
+	t.Parallel()
 	for _, point := range []string{"create:received", "create:stored"} {
 		for _, earlier := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, earlier mint %t", point, earlier), func(t *testing.T) {

@@ -100,6 +100,7 @@ var rare = []string{"JFrog has created", "JFrog has created, narrowing", "waitin
 
 // TestKill proves the promise of TestFaults for a process that a signal ends.
 func TestKill(t *testing.T) {
+	t.Parallel()
 	for _, m := range moments {
 		for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGKILL} {
 			if (s == syscall.SIGHUP || s == syscall.SIGQUIT) && !slices.Contains(rare, m.name) {
@@ -265,6 +266,7 @@ func (w *watch) Write(p []byte) (int, error) {
 // TestKillAnywhere ends main with SIGKILL at points that are spread over its whole run, from before the first request to
 // after the last output.
 func TestKillAnywhere(t *testing.T) {
+	t.Parallel()
 	if raceEnabled {
 		t.Skip("it is slow, and starts the same code as the others")
 	}

@@ -25,6 +25,7 @@ func launched(t *testing.T, name string, commands func() (main, post []string)) 
 
 // TestKillThroughLauncher sends the signal to Node alone, as GitHub's runner does: what Node starts has to hear of it.
 func TestKillThroughLauncher(t *testing.T) {
+	t.Parallel()
 	if raceEnabled {
 		t.Skip("it is slow, and starts the same code as the others")
 	}
@@ -57,6 +58,7 @@ func TestKillThroughLauncher(t *testing.T) {
 // TestLauncherDies kills Node alone, which no signal tells the binary: the pipe on its standard input does. Nobody waits
 // for the step any more, so the binary must not go on with it.
 func TestLauncherDies(t *testing.T) {
+	t.Parallel()
 	if raceEnabled {
 		t.Skip("it is slow, and starts the same code as the others")
 	}

@@ -25,6 +25,7 @@ import (
 
 // TestScript runs every scenario: see testdata/README.md.
 func TestScript(t *testing.T) {
+	t.Parallel()
 	for _, command := range []string{"mint", "exec", "revoke", "check", "list", "sweep", "ci"} {
 		t.Run(command, func(t *testing.T) {
 			t.Parallel()

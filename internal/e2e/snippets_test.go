@@ -173,6 +173,7 @@ func shells(t *testing.T, job snippetJob, flags ...string) [][]string {
 // are others. curl must get 200 with the job's token, which must be dead at the end and nowhere in what was printed or
 // on a command line.
 func TestSnippets(t *testing.T) {
+	t.Parallel()
 	for key, r := range snippetRuns {
 		job, err := r.read(snippetOf(t, key))
 		if err != nil {
@@ -197,6 +198,7 @@ func TestSnippets(t *testing.T) {
 
 // TestSnippetTraps: a snippet with traps revokes the token after each signal that a CI sends, in every shell.
 func TestSnippetTraps(t *testing.T) {
+	t.Parallel()
 	signals := map[string]syscall.Signal{"HUP": syscall.SIGHUP, "INT": syscall.SIGINT, "TERM": syscall.SIGTERM}
 	traps := 0
 	for key, r := range snippetRuns {
@@ -293,6 +295,7 @@ func newSnippetWorld(t *testing.T, key, scenario, curl string) *snippetWorld {
 	} else {
 		w.env = scenarioEnv(t, scenario, w.named)
 	}
+	w.env["SSL_CERT_DIR"] = noCertificates
 	w.env["PATH"], w.env["HOME"] = bin+string(filepath.ListSeparator)+os.Getenv("PATH"), site.Dir
 	return w
 }
@@ -508,6 +511,7 @@ func (w *snippetWorld) check(t *testing.T, uses int) {
 
 // TestInstallSnippet: the binary is installed if its digest is right, and only then, in any shell.
 func TestInstallSnippet(t *testing.T) {
+	t.Parallel()
 	if runtime.GOOS != "linux" {
 		t.Skip("the snippet is for Linux")
 	}
