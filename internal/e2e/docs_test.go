@@ -68,7 +68,9 @@ func TestSnippetsSetInputsThatExist(t *testing.T) {
 	fence := regexp.MustCompile("(?s)```yaml\n(.*?)```")
 	variable := regexp.MustCompile(`\bJFROG_TOKEN_([A-Z_]+)=?:?`)
 	snippets := 0
-	for _, file := range []string{"README.md", "docs.md", "docs/ci.md", "docs/connect.md", "docs/drone.md", "docs/refresh.md"} {
+	for _, file := range []string{
+		"README.md", "docs.md", "docs/ci.md", "docs/connect.md", "docs/drone.md", "docs/recipes.md", "docs/refresh.md",
+	} {
 		text, err := os.ReadFile(filepath.Join(root, file))
 		if err != nil {
 			t.Fatal(err)
@@ -140,7 +142,11 @@ func TestLinksLeadSomewhere(t *testing.T) {
 				continue
 			}
 			links++
-			if to[0] != '/' {
+			switch to[0] {
+			case '#':
+				to = "/" + name + to
+			case '/':
+			default:
 				to = path.Join("/", path.Dir(name), to)
 			}
 			file, anchor, _ := strings.Cut(to[1:], "#")
