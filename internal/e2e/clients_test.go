@@ -38,9 +38,8 @@ var clients = map[string]client{
 	"Go":            {command: "go"},
 	"Helm":          {command: "helm"},
 	"Helm with OCI": {command: "helm"},
-	"Terraform": {command: "terraform", file: "main.tf", fence: "hcl",
-		skip: "the embedded JFrog has no service discovery for Terraform"},
-	"JFrog CLI": {command: "jf", project: map[string]string{"hello.txt": "hello\n"}},
+	"Terraform":     {command: "terraform", file: "main.tf", fence: "hcl"},
+	"JFrog CLI":     {command: "jf", project: map[string]string{"hello.txt": "hello\n"}},
 	"NuGet": {command: "dotnet", file: "nuget.config", fence: "xml",
 		skip: "the embedded JFrog has no repository for NuGet"},
 	// Nothing but the parent is fetched: a plugin would be one of many.

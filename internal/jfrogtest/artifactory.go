@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -136,7 +137,7 @@ func fileInfo(c *call, repo *repository, name string, data []byte) map[string]an
 		"repo": repo.key, "path": "/" + name, "created": madeISO, "createdBy": c.token.User, "lastModified": madeISO,
 		"uri":         c.base() + art + "storage/" + repo.key + "/" + name,
 		"downloadUri": c.base() + "/artifactory/" + repo.key + "/" + name,
-		"mimeType":    fileType(name, data), "size": len(data), "checksums": checksums,
+		"mimeType":    fileType(name, data), "size": strconv.Itoa(len(data)), "checksums": checksums,
 	}
 }
 
