@@ -34,7 +34,8 @@ func (p *Platform) search(c *call) answer {
 			}
 		}
 	}
-	return jsonAnswer(200, map[string]any{
-		"results": found, "range": map[string]int{"start_pos": 0, "end_pos": len(found), "total": len(found)},
-	})
+	return jsonAnswer(200, struct { // in this order: JFrog's client reads no further than the results
+		Results []map[string]any `json:"results"`
+		Range   map[string]int   `json:"range"`
+	}{found, map[string]int{"start_pos": 0, "end_pos": len(found), "total": len(found)}})
 }
