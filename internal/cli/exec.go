@@ -34,7 +34,8 @@ func (r *run) exec(ctx context.Context) error {
 	}
 	command, err := process.Find(r.words)
 	if err != nil {
-		return fmt.Errorf("run %s: %w", secret.Scrub(shorten(r.words[0], maxClaim)), err)
+		name := shorten(secret.Scrub(r.words[0], r.inputs.Secrets()...), maxClaim)
+		return fmt.Errorf("run %s: %w", name, err)
 	}
 	j, stop, err := r.start(ctx, "exec")
 	if err != nil {
@@ -70,7 +71,8 @@ func (j *job) begin(c *process.Command, t jfrog.Token) (*process.Process, error)
 	if j.cfg.Mask {
 		through = func(w io.Writer) io.WriteCloser { return mask.New(w, j.ci.Hidden()...) }
 	}
-	return c.Start(j.environment(t), process.Output{To: j.out, Through: through}, process.Output{To: j.err, Through: through})
+	return c.Start(j.environment(t), process.Output{To: j.out, Through: through}, process.Output{To: j.err, Through: through},
+		j.ci.Name() == ci.CommandLine)
 }
 
 // environment is that of the command: ours, with the token, and without what
@@ -93,14 +95,14 @@ const spared = 4 * time.Second
 // await waits for the command, passes signals on to it, and revokes the token
 // when it ends, or soon after the first signal.
 func (j *job) await(ctx context.Context, stop func(), p *process.Process, t jfrog.Token) error {
-	var leasing sync.Mutex // whoever has it may use the lease
-	expiry, revoked := j.lease.State().Expiry(), false
+	var leasing sync.Mutex // whoever has it may use the lease, and what follows
+	expiry, revoked, tried := j.lease.State().Expiry(), false, time.Time{}
 	leasing.Lock()
 	go func() {
 		defer leasing.Unlock()
 		j.discard(t)
 	}()
-	revoke := func() {
+	revoke := func(b *wire.Budget, since time.Time) {
 		wait := time.Second
 		if ctx.Err() != nil {
 			wait = 0
@@ -108,33 +110,51 @@ func (j *job) await(ctx context.Context, stop func(), p *process.Process, t jfro
 		time.AfterFunc(wait, stop) // JFrog may hang with the exchanged token, which comes once more
 		leasing.Lock()
 		defer leasing.Unlock()
-		revoked = revoked || j.revokeOwn(ctx)
+		if !revoked && !tried.After(since) {
+			revoked = j.revokeOwn(b)
+			tried = time.Now()
+		}
 	}
 
+	begun := time.Now()
 	first := ctx.Done()
 	var more <-chan os.Signal
 	var soon <-chan time.Time
+	var left *wire.Budget // from the first signal on, until it is used
 	for {
 		select {
 		case <-first:
 			var i Interrupted
 			errors.As(context.Cause(ctx), &i)
 			p.Pass(i.Signal)
-			first, more, soon = nil, i.More, time.After(spared)
+			b, done := wire.NewBudget(ctx, 0)
+			defer done()
+			first, more, soon, left = nil, i.More, time.After(spared), b
 		case s := <-more:
 			p.Pass(s)
 		case <-soon:
-			go revoke()
+			go revoke(left, begun)
+			left = nil
 		case <-p.Ended():
 			ended := time.Now()
-			revoke()
-			p.Drain()
+			if left == nil {
+				b, done := wire.NewBudget(ctx, 0)
+				defer done()
+				left = b
+			}
+			revoke(left, ended)
+			err := p.Drain()
 			if first != nil && !expiry.IsZero() && ended.After(expiry) {
 				j.sayOutlived(t, ended.Sub(expiry))
+			}
+			if err != nil {
+				j.ci.Warning(err.Error())
 			}
 			switch code := p.ExitCode(); {
 			case code != 0:
 				return exited(code)
+			case err != nil:
+				return exited(1)
 			case !revoked && j.cfg.RevokeFailure == "fail":
 				return errLeft
 			}
@@ -154,9 +174,7 @@ func (j *job) discard(t jfrog.Token) {
 }
 
 // revokeOwn ends what the lease holds, and reports whether nothing failed.
-func (j *job) revokeOwn(ctx context.Context) bool {
-	b, stop := wire.NewBudget(ctx, 0)
-	defer stop()
+func (j *job) revokeOwn(b *wire.Budget) bool {
 	all, cancel := b.Cleanup()
 	defer cancel()
 	s := j.lease.State()

@@ -4,6 +4,8 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+
+	"github.com/ephemeral-ci/jfrog-token/internal/secret"
 )
 
 // Source is where the inputs of this run come from: flags first, then the
@@ -63,6 +65,17 @@ func spellings(prefix string, i Input) []string {
 		return []string{prefix + i.key()}
 	}
 	return []string{prefix + strings.ReplaceAll(i.key(), "_", "-"), prefix + i.key()}
+}
+
+// Secrets returns the secrets among the inputs, usable or not.
+func (s *Source) Secrets() []secret.String {
+	var list []secret.String
+	for _, i := range Inputs {
+		if v, _, ok := s.find(i); ok && i.Secret() {
+			list = append(list, secret.New(v))
+		}
+	}
+	return list
 }
 
 // Environment returns the environment without the variables that carry a

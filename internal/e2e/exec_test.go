@@ -272,3 +272,66 @@ func TestExecStreams(t *testing.T) {
 		t.Errorf("%+v", alive)
 	}
 }
+
+// TestExecLosesNoOutput: what the command printed comes out however slowly it is read, and a disk that is full is an error.
+func TestExecLosesNoOutput(t *testing.T) {
+	t.Parallel()
+	j := newJob(t, "stored", "1m")
+	p := j.script("exec", "--", "head", "-c", "155000", "/dev/zero")
+	from, to, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Cmd.Stdout = to
+	if err := p.Cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	to.Close()
+	time.Sleep(3 * time.Second) // longer than what the command leaves running is waited for
+	total := 0
+	for buf := make([]byte, 4096); ; time.Sleep(60 * time.Millisecond) {
+		n, err := from.Read(buf)
+		if total += n; err != nil {
+			break
+		}
+	}
+	if err := p.Cmd.Wait(); err != nil || total != 155000 {
+		t.Errorf("%d bytes of 155000 came out: %v", total, err)
+	}
+
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skip("there is no /dev/full")
+	}
+	defer full.Close()
+	for command, want := range map[string]int{"echo lost": 1, "echo lost; exit 3": 3, "true": 0} {
+		p := j.script("exec", "--", "sh", "-c", command)
+		p.Cmd.Stdout = full
+		_ = p.Cmd.Run()
+		if code := p.Cmd.ProcessState.ExitCode(); code != want {
+			t.Errorf("%s: expected exit code %d to be %d", command, code, want)
+		}
+	}
+}
+
+// TestExecGivesUp: a JFrog that hangs holds exec up for no longer than the time of a cleanup after the signal.
+func TestExecGivesUp(t *testing.T) {
+	t.Parallel()
+	j := newJob(t, "stored", "1m")
+	j.SetFaults([]jfrogtest.Fault{{On: "revoke", Kind: "hang"}})
+	p := j.script("exec", "--", "sh", "-c", "trap 'sleep 4.5; exit 0' TERM; echo begun >$BEGUN; while :; do sleep 0.1; done")
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	j.await(t, "begun")
+	at := time.Now()
+	if err := p.Cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	res, err := p.Wait()
+	if took := time.Since(at); err != nil || took >= killAfter {
+		t.Errorf("it took %v from the signal: %v\n%s", took, err, res.Log)
+	}
+	j.SetFaults(nil)
+	j.checkExec(t, res)
+}

@@ -115,10 +115,10 @@ func (a *automaton) next(s state, c byte) state {
 	}
 }
 
-// goesOnWithout reports whether the stream ends with a part of a spelling that
-// is hidden, and that goes on with another byte than c.
-func (a *automaton) goesOnWithout(s state, c byte) bool {
-	return a.nodes[s].depth >= enough && a.nodes[s].child != root && a.child(s, c) == root
+// goesOn reports whether the stream ends with a part of a spelling that is
+// hidden, and that is not all of it.
+func (a *automaton) goesOn(s state) bool {
+	return a.nodes[s].depth >= enough && a.nodes[s].child != root
 }
 
 const (

@@ -49,13 +49,41 @@ func wrapped(secrets []string) []secret.String {
 func b64(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
 
 // lines breaks text as the program base64 does.
-func lines(text, end string) string {
+func lines(text, end string) string { return folded(text, 76, end) }
+
+func folded(text string, width int, end string) string {
 	var b strings.Builder
-	for len(text) > 76 {
-		b.WriteString(text[:76] + end)
-		text = text[76:]
+	for len(text) > width {
+		b.WriteString(text[:width] + end)
+		text = text[width:]
 	}
 	return b.String() + text + end
+}
+
+// TestFoldedBase64: wherever in its lines a secret begins, no more than 11 bytes of it are shown, and the lines stay.
+func TestFoldedBase64(t *testing.T) {
+	const reference = "cmVmdGtuOjAxOjAwMDAwMDAwMDA6WDVuMW1NeklPYlVrcW9lUkRLOHVFRzhwTndn"
+	for _, width := range []int{64, 76} {
+		for _, end := range []string{"\n", "\r\n"} {
+			for _, secret := range []string{token, reference, "twelve_bytes"} {
+				for offset := range 3 * width {
+					text := folded(b64(strings.Repeat("a", offset)+secret+strings.Repeat("b", offset%7)), width, end)
+					got := masked(t, text, 1+offset, secret)
+					if strings.Count(got, end) != strings.Count(text, end) {
+						t.Fatalf("%d, %q, at %d: %q has other lines:\n%s", width, end, offset, text, got)
+					}
+					shown := strings.ReplaceAll(strings.ReplaceAll(got, end, ""), "***", "")
+					for _, spelling := range wrapped([]string{secret})[0].Spellings() {
+						for i := range len(spelling) - 11 {
+							if strings.Contains(shown, spelling[i:i+12]) {
+								t.Fatalf("%d, %q, at %d: %s is shown:\n%s", width, end, offset, spelling[i:i+12], got)
+							}
+						}
+					}
+				}
+			}
+		}
+	}
 }
 
 func TestWriter(t *testing.T) {
@@ -120,6 +148,10 @@ func TestNothingElseIsHeldBack(t *testing.T) {
 		{token + "\n", "***\n"},
 		{token[:40] + "\n", "***\n"},
 		{"eyeyJ", "ey"},
+		{"a line that ends with e\n", "a line that ends with e\n"},
+		{strings.Repeat("A", 59) + "e\n", strings.Repeat("A", 59)},
+		{strings.Repeat("A", 58) + "e\n", strings.Repeat("A", 58) + "e\n"},
+		{strings.Repeat("A", 59) + "e\nyJ2 ", strings.Repeat("A", 59) + "e\nyJ2 "},
 	} {
 		var b bytes.Buffer
 		w := mask.New(&b, secret.New(token))
@@ -127,7 +159,7 @@ func TestNothingElseIsHeldBack(t *testing.T) {
 			t.Errorf("%q: expected %q to be passed on at once, not %q: %v", c.text, c.now, b.String(), err)
 		}
 		before := b.Len()
-		if err := w.Close(); err != nil || b.Len()-before > 11 {
+		if err := w.Close(); err != nil || b.Len()-before > 12 {
 			t.Errorf("%q: Close passes on %q: %v", c.text, b.String()[before:], err)
 		}
 	}
@@ -195,6 +227,7 @@ func naive(text string, secrets ...secret.String) string {
 func FuzzWriter(f *testing.F) {
 	f.Add(token, "s3cr3t!x", "a "+token+" b "+b64("u:"+token)+" s3cr3t!x", uint64(1))
 	f.Add(token, "", lines(b64("u:"+token), "\n")+token[:20]+"\r\n"+token[20:], uint64(2))
+	f.Add(token, "", folded(b64(strings.Repeat("a", 46)+token), 64, "\r\n"), uint64(5))
 	f.Add("abababababababababab", "babababa", "xabababababababababababababab\nabababababababab", uint64(3))
 	f.Add("12345678", "123456789012", "1234567812345678901123456789012", uint64(4))
 	f.Fuzz(func(t *testing.T, one, two, text string, seed uint64) {

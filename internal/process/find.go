@@ -42,7 +42,7 @@ const (
 var (
 	errNotFound    = errors.New("there is no such command")
 	errPermission  = errors.New("it is not an executable file")
-	errInterpreter = errors.New("its first line names an interpreter that cannot be executed")
+	errInterpreter = errors.New("its first line names an interpreter that is not there")
 	errHere        = errors.New("it is found in the working directory only, by a relative PATH; name it with its directory")
 )
 
@@ -66,16 +66,14 @@ func Find(words []string) (*Command, error) {
 		return c, nil
 	}
 	beginning, isText := beginningOf(path)
-	line, isScript := bytes.CutPrefix(beginning, []byte("#!"))
-	switch {
+	line, _ := bytes.CutPrefix(beginning, []byte("#!"))
+	line, _, _ = bytes.Cut(line, []byte("\n"))
+	interpreter, _, _ := strings.Cut(strings.Trim(string(line), " \t"), " ")
+	interpreter, _, _ = strings.Cut(interpreter, "\t") // a carriage return belongs to it, as for the kernel
+	switch isScript := bytes.HasPrefix(beginning, []byte("#!")) && interpreter != ""; {
 	case isScript:
-		line, _, _ = bytes.Cut(line, []byte("\n"))
-		words := strings.Fields(string(line))
-		if len(words) == 0 {
-			return nil, &Error{errInterpreter, cannotExecute}
-		}
-		if _, err := exec.LookPath(words[0]); err != nil {
-			return nil, &Error{errInterpreter, cannotExecute}
+		if info, err := os.Stat(interpreter); err != nil || info.IsDir() {
+			return nil, &Error{errInterpreter, notFound}
 		}
 	case isText: // which execve refuses, and execvp and every shell take for a script
 		c.path, c.args = "/bin/sh", append([]string{"sh", path}, words[1:]...)

@@ -2,11 +2,12 @@ package process
 
 import (
 	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"runtime"
-	"sync"
 	"syscall"
 	"time"
 
@@ -63,18 +64,19 @@ type Process struct {
 
 	pipes  []*os.File // the ends that we read
 	given  []*os.File // the ends that the command writes to
-	passed sync.WaitGroup
+	passed []chan error
 }
 
-// Start starts the command, with our standard input. The goroutine that calls it
-// must not end before the command does: see killWithUs. The error is an *Error.
-func (c *Command) Start(env []string, stdout, stderr Output) (*Process, error) {
+// Start starts the command, with our standard input; atTerminal says that it may
+// read from one. The goroutine that calls it must not end before the command does:
+// see killWithUs. The error is an *Error.
+func (c *Command) Start(env []string, stdout, stderr Output, atTerminal bool) (*Process, error) {
 	runtime.LockOSThread()
 	p := &Process{
 		cmd:   &exec.Cmd{Path: c.path, Args: c.args, Env: env, Stdin: os.Stdin},
 		ended: make(chan struct{}),
 	}
-	p.apart = setApart(p.cmd)
+	p.apart = setApart(p.cmd, atTerminal)
 	out, err := p.connect(stdout)
 	other := out // one pipe keeps the order of what goes to one file
 	if err == nil && !sameFile(stdout, stderr) {
@@ -105,7 +107,9 @@ func (p *Process) connect(o Output) (*os.File, error) {
 	}
 	p.pipes, p.given = append(p.pipes, from), append(p.given, given)
 	to := o.writer()
-	p.passed.Go(func() { pass(from, to) })
+	passed := make(chan error, 1)
+	p.passed = append(p.passed, passed)
+	go func() { passed <- pass(from, to) }()
 	return given, nil
 }
 
@@ -120,16 +124,28 @@ const (
 	settle       = 50 * time.Millisecond
 )
 
-// pass passes on what is printed until nobody can print any more. If nobody reads
-// it, the command gets the error that it would have got without us.
-func pass(from *os.File, to io.WriteCloser) {
+// pass passes on what is printed until nobody can print any more. If it cannot be
+// written, the command gets SIGPIPE or EPIPE, as if we were not there.
+func pass(from *os.File, to io.WriteCloser) error {
 	_, err := io.Copy(to, from)
-	if errors.Is(err, os.ErrDeadlineExceeded) { // what was printed by then
+	// The pipe still has what was printed while the other side was slow to read.
+	for left := int64(pipeCapacity); errors.Is(err, os.ErrDeadlineExceeded) && left > 0; {
 		_ = from.SetReadDeadline(time.Now().Add(settle))
-		_, _ = io.CopyN(to, from, pipeCapacity)
+		var n int64
+		n, err = io.CopyN(to, from, min(left, 4096))
+		if left -= n; err == nil {
+			err = os.ErrDeadlineExceeded
+		} else if n == 0 {
+			break
+		}
+	}
+	for _, end := range []error{io.EOF, os.ErrDeadlineExceeded, os.ErrClosed} {
+		if errors.Is(err, end) {
+			err = nil
+		}
 	}
 	_ = from.Close()
-	_ = to.Close()
+	return errors.Join(err, to.Close())
 }
 
 // wait waits for the end of the command.
@@ -156,8 +172,23 @@ func (p *Process) Pass(s os.Signal) {
 	}
 }
 
-// Drain waits, once the command has ended, until its output is passed on.
-func (p *Process) Drain() { p.passed.Wait() }
+// Drain waits, once the command has ended, until its output is passed on. The
+// error says that it could not be written, and not because nobody reads it.
+func (p *Process) Drain() error {
+	var failed error
+	for _, c := range p.passed {
+		var e *fs.PathError // whose text has the path
+		if err := <-c; err != nil && !errors.Is(err, syscall.EPIPE) {
+			if failed = err; errors.As(err, &e) {
+				failed = e.Err
+			}
+		}
+	}
+	if failed != nil {
+		return fmt.Errorf("write output: %w", failed)
+	}
+	return nil
+}
 
 // ExitCode returns the exit code of a command that has ended: its own or, as in
 // a shell, 128 and the number of the signal that ended it.

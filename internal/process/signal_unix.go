@@ -14,13 +14,16 @@ import (
 // The command shall get it once in both cases, as a second one has many a program
 // drop everything; so we get it, and pass it on.
 //
-// At a terminal the command stays in our group, or it could not read from there.
-func setApart(cmd *exec.Cmd) bool {
+// At a person's terminal the command stays in our group, or it could not read from
+// there. A CI that has one does not type.
+func setApart(cmd *exec.Cmd, atTerminal bool) bool {
 	cmd.SysProcAttr = &syscall.SysProcAttr{}
 	killWithUs(cmd.SysProcAttr)
 	if tty, err := os.Open("/dev/tty"); err == nil {
 		_ = tty.Close()
-		return false
+		if atTerminal {
+			return false
+		}
 	}
 	cmd.SysProcAttr.Setpgid = true
 	return true
@@ -28,13 +31,14 @@ func setApart(cmd *exec.Cmd) bool {
 
 // pass sends the signal to the command's group, as a terminal does: a shell that
 // runs a program in the foreground would end, and leave the program behind. A
-// terminal has sent its own signals to the whole of our group.
+// person's terminal has sent its own signals to the whole of our group.
 func (p *Process) pass(s os.Signal) {
 	signal, ok := s.(syscall.Signal)
 	switch {
 	case !ok:
-	case p.apart:
-		_ = syscall.Kill(-p.cmd.Process.Pid, signal)
+	case p.apart && syscall.Kill(-p.cmd.Process.Pid, signal) == nil:
+	case p.apart: // it has left its group
+		_ = p.cmd.Process.Signal(signal)
 	case signal == syscall.SIGINT, signal == syscall.SIGQUIT, signal == syscall.SIGHUP:
 	default:
 		_ = p.cmd.Process.Signal(signal)

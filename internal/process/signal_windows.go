@@ -6,7 +6,7 @@ import (
 )
 
 // setApart does nothing: Windows has no such groups.
-func setApart(*exec.Cmd) bool { return false }
+func setApart(*exec.Cmd, bool) bool { return false }
 
 // pass does nothing: the console has told the command as well, and there is no
 // other signal.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -113,12 +114,30 @@ func (s String) Spellings() []string {
 	if len(squeeze(v)) < shortest {
 		return nil
 	}
-	list := spellings(v, true)
+	list := append(spellings(v, true), variants(v)...)
 	if parts := strings.Split(v, "."); len(parts) == 3 && len(parts[2]) >= shortest {
 		list = append(list, spellings(parts[2], true)...)
 	}
 	return slices.DeleteFunc(list, func(f string) bool { return len(f) < shortest })
 }
+
+// variants are what other programs write for what escaped returns: JSON with < > &
+// as they are, as jq and Python do, or with \/, as PHP does, and URLs with %2f, as
+// .NET does.
+func variants(v string) []string {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(v) // a string always marshals
+	plain := b.String()[1 : b.Len()-len("\"\n")]
+	list := []string{plain, strings.ReplaceAll(plain, "/", `\/`)}
+	for _, escaped := range []string{url.QueryEscape(v), url.PathEscape(v)} {
+		list = append(list, escapes.ReplaceAllStringFunc(escaped, strings.ToLower))
+	}
+	return list
+}
+
+var escapes = regexp.MustCompile(`%[0-9A-F]{2}`)
 
 // escaped returns v as it stands in URLs and in JSON.
 func escaped(v string) []string {
