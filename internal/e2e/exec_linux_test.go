@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -10,8 +11,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestExecAtATerminal: the command has the terminal itself, and Ctrl-C reaches it once, as without exec.
+// TestExecAtATerminal: the command has the terminal itself, a person's or that of a CI, and Ctrl-C reaches it once, as
+// without exec.
 func TestExecAtATerminal(t *testing.T) {
+	t.Run("a person's", func(t *testing.T) {
+		atTerminal(t, func(env []string) []string {
+			return slices.DeleteFunc(env, func(e string) bool { return strings.HasPrefix(e, "GITHUB_ACTIONS=") })
+		})
+	})
+	t.Run("a CI's", func(t *testing.T) { atTerminal(t, slices.Clone) })
+}
+
+func atTerminal(t *testing.T, of func(env []string) []string) {
+	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
 		t.Skip("no terminal here: ", err)
@@ -33,6 +45,7 @@ func TestExecAtATerminal(t *testing.T) {
 	j := newJob(t, "stored", "1m")
 	p := j.script("exec", "--", "sh", "-c", `n=0; trap 'n=$((n+1))' INT; test -t 0 && test -t 1 && test -t 2 && echo begun >$BEGUN
 		i=0; while [ $i -lt 20 ]; do sleep 0.05; i=$((i+1)); done; exit $((40+n))`)
+	p.Cmd.Env = of(p.Cmd.Env)
 	p.Cmd.Stdin, p.Cmd.Stdout, p.Cmd.Stderr = terminal, terminal, terminal
 	p.Cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	if err := p.Start(); err != nil {
