@@ -316,6 +316,9 @@ func TestExecLosesNoOutput(t *testing.T) {
 
 // TestExecGivesUp: a JFrog that hangs holds exec up for no longer than the time of a cleanup after the signal.
 func TestExecGivesUp(t *testing.T) {
+	if raceEnabled {
+		t.Skip("a binary with the race detector takes a second more to exit")
+	}
 	t.Parallel()
 	j := newJob(t, "stored", "1m")
 	j.SetFaults([]jfrogtest.Fault{{On: "revoke", Kind: "hang"}})
