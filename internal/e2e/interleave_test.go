@@ -192,7 +192,10 @@ func (w *workspace) do(s *step) {
 		env["env-file"] = s.envFile
 	}
 	cmd := exec.Command(binary, s.command)
-	cmd.Dir, cmd.Env = w.dir, []string{"PATH=" + os.Getenv("PATH"), "SSL_CERT_DIR=" + noCertificates}
+	cmd.Dir, cmd.Env = w.dir, []string{"PATH=" + os.Getenv("PATH")}
+	for name, value := range quick {
+		cmd.Env = append(cmd.Env, name+"="+value)
+	}
 	for name, value := range env {
 		cmd.Env = append(cmd.Env, naming["plain"](name)+"="+value)
 	}

@@ -87,7 +87,7 @@ func cmdEnvironment(ts *testscript.TestScript, _ bool, args []string) {
 	env := map[string]string{}
 	for pair := range strings.SplitSeq(ts.ReadFile(args[0]), "\x00") {
 		name, value, _ := strings.Cut(pair, "=")
-		if pair != "" && name != "PATH" && name != "SSL_CERT_DIR" && name != "PWD" && name != "OLDPWD" && name != "_" && name != "SHLVL" {
+		if _, is := quick[name]; pair != "" && !is && name != "PATH" && name != "PWD" && name != "OLDPWD" && name != "_" && name != "SHLVL" {
 			env[name] = value
 		}
 	}
