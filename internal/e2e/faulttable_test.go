@@ -50,7 +50,7 @@ var requests = []request{
 	{name: "create", on: "create", job: "stored", fatal: true, mints: true},
 	{name: "create the second, if JFrog likes", on: "create", job: "oidc", fatal: true, mints: true,
 		only: []string{"close, after the work", "hang, after the work, for ever", "a page with 403, after the work", late.name + ", for ever"}},
-	{name: "verify platform", on: "me", job: "verified", fatal: true, resent: true},
+	{name: "verify platform", on: "me", job: "verified", fatal: true, resent: true, again: true},
 	{name: "verify artifactory", on: "version", job: "verified", fatal: true, resent: true, only: likeVerify},
 	{name: "verify connect", on: "connect", job: "verified", fatal: true, resent: true, only: likeVerify},
 	{name: "create the narrower", on: "create", job: "narrow", fatal: true, mints: true, again: true},
