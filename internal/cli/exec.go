@@ -116,7 +116,6 @@ func (j *job) await(ctx context.Context, stop func(), p *process.Process, t jfro
 		}
 	}
 
-	begun := time.Now()
 	first := ctx.Done()
 	var more <-chan os.Signal
 	var soon <-chan time.Time
@@ -133,7 +132,7 @@ func (j *job) await(ctx context.Context, stop func(), p *process.Process, t jfro
 		case s := <-more:
 			p.Pass(s)
 		case <-soon:
-			go revoke(left, begun)
+			go revoke(left, time.Time{})
 			left = nil
 		case <-p.Ended():
 			ended := time.Now()

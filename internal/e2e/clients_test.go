@@ -163,7 +163,7 @@ exec '%s' "$@"
 	w.env = map[string]string{
 		"PATH":        bin + string(filepath.ListSeparator) + os.Getenv("PATH"),
 		"HTTPS_PROXY": "http://" + w.Proxy.Address,
-		// How each of them is told which authority to trust, and nothing of this machine's configuration.
+		// From these each of them knows which authority to trust, and nothing of this machine's configuration.
 		"SSL_CERT_FILE": ca, "CURL_CA_BUNDLE": ca, "PIP_CERT": ca, "NPM_CONFIG_CAFILE": ca,
 		"DOCKER_HOST": "unix:///nowhere", "PIP_CONFIG_FILE": os.DevNull, "PIP_TARGET": "site-packages",
 		"GOFLAGS": "-modcacherw", "GOTOOLCHAIN": "local", "CHECKPOINT_DISABLE": "1",

@@ -105,12 +105,18 @@ func (s *scenario) command(ts *testscript.TestScript, args []string) *command {
 	if len(args) > 1 {
 		file = args[1]
 	}
-	env := maps.Clone(s.Runner.Env)
-	maps.Copy(env, s.inputVariables(s.with(ts, file), s.platformInput))
+	env := s.environ(ts, file)
 	if args[0] != "-" {
 		env[s.platformInput("command")] = args[0]
 	}
 	return s.process(env)
+}
+
+// environ is the job's environment there, with the inputs of a file.
+func (s *scenario) environ(ts *testscript.TestScript, file string) map[string]string {
+	env := maps.Clone(s.Runner.Env)
+	maps.Copy(env, s.inputVariables(s.with(ts, file), s.platformInput))
+	return env
 }
 
 // process is the binary with arguments in an environment.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"net/http"
 	"os"
 	"os/exec"
@@ -64,9 +63,7 @@ func (s *scenario) exec(ts *testscript.TestScript, args []string) (program, *exe
 		file = args[1]
 		args = slices.Delete(slices.Clone(args), 1, 2)
 	}
-	env := maps.Clone(s.Runner.Env)
-	maps.Copy(env, s.inputVariables(s.with(ts, file), s.platformInput))
-	p := s.process(env, args...)
+	p := s.process(s.environ(ts, file), args...)
 	return p, p.cmd
 }
 

@@ -60,14 +60,11 @@ func (a *automaton) add(spelling string) {
 			if s == root {
 				a.start[c] = next
 			}
-			if i+1 >= enough {
-				a.nodes[next].covers = enough
-			}
+		}
+		if i+1 >= enough || i+1 == len(spelling) {
+			a.nodes[next].covers = uint8(min(i+1, enough))
 		}
 		s = next
-	}
-	if s != root {
-		a.nodes[s].covers = uint8(min(len(spelling), enough))
 	}
 	beginning := spelling[:min(len(spelling), enough)]
 	a.least = min(a.least, len(beginning))

@@ -129,19 +129,24 @@ const foldable = 60
 // nextFold returns where the first line from i on ends that may be one of many,
 // or some place behind p.
 func (w *Writer) nextFold(p []byte, i int) int {
+	feed := -1 // the next line feed, which is looked for once however many carriage returns come before it
 	for ; i < len(p); i++ {
-		n := bytes.IndexByte(p[i:], '\n')
-		if n < 0 {
-			n = len(p) - i
+		if feed < i {
+			feed = i + until(p[i:], '\n')
 		}
-		if r := bytes.IndexByte(p[i:i+n], '\r'); r >= 0 {
-			n = r
-		}
-		if i += n; i < len(p) && w.folds(p[:i]) {
+		if i += until(p[i:feed], '\r'); i < len(p) && w.folds(p[:i]) {
 			return i
 		}
 	}
 	return len(p) + enough
+}
+
+// until returns how many bytes of p come before the first c.
+func until(p []byte, c byte) int {
+	if n := bytes.IndexByte(p, c); n >= 0 {
+		return n
+	}
+	return len(p)
 }
 
 // folds reports whether a line that ends behind others may be one of many.

@@ -273,7 +273,7 @@ func BenchmarkWriter(b *testing.B) {
 	for _, c := range []struct {
 		name string
 		data []byte
-	}{{"binary", data}, {"log", log}, {"base64", []byte(b64(string(data)))}, {"secrets", []byte(strings.Repeat(token+" ", 8000))}} {
+	}{{"binary", data}, {"log", log}, {"base64", []byte(b64(string(data)))}, {"returns", bytes.Repeat([]byte("\r"), 1<<20)}, {"secrets", []byte(strings.Repeat(token+" ", 8000))}} {
 		b.Run(c.name, func(b *testing.B) {
 			w := mask.New(io.Discard, secrets...)
 			b.SetBytes(int64(len(c.data)))

@@ -66,12 +66,8 @@ func Find(words []string) (*Command, error) {
 		return c, nil
 	}
 	beginning, isText := beginningOf(path)
-	line, _ := bytes.CutPrefix(beginning, []byte("#!"))
-	line, _, _ = bytes.Cut(line, []byte("\n"))
-	interpreter, _, _ := strings.Cut(strings.Trim(string(line), " \t"), " ")
-	interpreter, _, _ = strings.Cut(interpreter, "\t") // a carriage return belongs to it, as for the kernel
-	switch isScript := bytes.HasPrefix(beginning, []byte("#!")) && interpreter != ""; {
-	case isScript:
+	switch interpreter := interpreterIn(beginning); {
+	case interpreter != "":
 		if info, err := os.Stat(interpreter); err != nil || info.IsDir() {
 			return nil, &Error{errInterpreter, notFound}
 		}
@@ -79,6 +75,21 @@ func Find(words []string) (*Command, error) {
 		c.path, c.args = "/bin/sh", append([]string{"sh", path}, words[1:]...)
 	}
 	return c, nil
+}
+
+// interpreterIn returns the interpreter that a first line with #! names, "" if
+// there is none. A carriage return belongs to the name, as for the kernel.
+func interpreterIn(beginning []byte) string {
+	line, ok := bytes.CutPrefix(beginning, []byte("#!"))
+	if !ok {
+		return ""
+	}
+	line, _, _ = bytes.Cut(line, []byte("\n"))
+	words := strings.FieldsFunc(string(line), func(r rune) bool { return r == ' ' || r == '\t' })
+	if len(words) == 0 {
+		return ""
+	}
+	return words[0]
 }
 
 // inPath reports whether a directory of PATH has a file of the name, which no
@@ -114,9 +125,14 @@ func beginningOf(path string) (beginning []byte, isText bool) {
 
 // cannotStart is the error of a command that the system refused to start.
 func cannotStart(err error) error {
-	var e *fs.PathError // whose text has the path
+	return &Error{fmt.Errorf("start command: %w", plain(err)), cannotExecute}
+}
+
+// plain returns the error without the path, which may be anything.
+func plain(err error) error {
+	var e *fs.PathError
 	if errors.As(err, &e) {
-		err = e.Err
+		return e.Err
 	}
-	return &Error{fmt.Errorf("start command: %w", err), cannotExecute}
+	return err
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"os/exec"
 	"runtime"
@@ -177,11 +176,8 @@ func (p *Process) Pass(s os.Signal) {
 func (p *Process) Drain() error {
 	var failed error
 	for _, c := range p.passed {
-		var e *fs.PathError // whose text has the path
 		if err := <-c; err != nil && !errors.Is(err, syscall.EPIPE) {
-			if failed = err; errors.As(err, &e) {
-				failed = e.Err
-			}
+			failed = plain(err)
 		}
 	}
 	if failed != nil {
