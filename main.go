@@ -10,10 +10,6 @@ import (
 	"os/signal"
 	"syscall"
 
-	// Mozilla's roots, for an image that has none. Where the system has some,
-	// those count alone.
-	_ "golang.org/x/crypto/x509roots/fallback"
-
 	"github.com/ephemeral-ci/jfrog-token/internal/cli"
 )
 

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"crypto/x509"
 	"fmt"
 	"net/url"
 	"slices"
@@ -12,6 +11,7 @@ import (
 	"github.com/ephemeral-ci/jfrog-token/internal/config"
 	"github.com/ephemeral-ci/jfrog-token/internal/jfrog"
 	"github.com/ephemeral-ci/jfrog-token/internal/lease"
+	"github.com/ephemeral-ci/jfrog-token/internal/roots"
 	"github.com/ephemeral-ci/jfrog-token/internal/secret"
 	"github.com/ephemeral-ci/jfrog-token/internal/wire"
 )
@@ -111,8 +111,8 @@ func (r *run) read(marker string) (lease.State, error) {
 }
 
 // platform returns a client of the platform at u.
-func (r *run) platform(u *url.URL, roots *x509.CertPool, attempts int) (*wire.Client, *jfrog.Client) {
-	w := r.client(wire.Options{Roots: roots})
+func (r *run) platform(u *url.URL, set roots.Set, attempts int) (*wire.Client, *jfrog.Client) {
+	w := r.client(wire.Options{Roots: set.Usual, AllRoots: set.All})
 	return w, jfrog.New(w, u, wire.Policy{MaxAttempts: attempts, Notify: r.sayRetry})
 }
 

@@ -146,11 +146,11 @@ func (r *run) end(ctx context.Context, s lease.State, others []lease.State) erro
 		r.sayNothing() // main failed before it read its inputs
 		return r.ci.Drop(s.Marker)
 	}
-	roots, err := config.Roots(s.CACert)
+	set, err := config.Roots(s.CACert)
 	if err != nil {
 		r.ci.Warning(fmt.Sprintf("ca-cert %v; trying the system's roots", err))
 	}
-	_, c := r.platform(u, roots, wire.CleanupAttempts)
+	_, c := r.platform(u, set, wire.CleanupAttempts)
 	l := lease.Resume(r.ci, c, s)
 	l.Credential, l.Others = r.credential(s), others
 	said := false

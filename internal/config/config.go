@@ -4,7 +4,6 @@ package config
 
 import (
 	"context"
-	"crypto/x509"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/sethvargo/go-envconfig"
 
+	"github.com/ephemeral-ci/jfrog-token/internal/roots"
 	"github.com/ephemeral-ci/jfrog-token/internal/secret"
 )
 
@@ -62,7 +62,7 @@ type Config struct {
 
 	Command string `env:"COMMAND"`
 
-	Roots    *x509.CertPool // nil: the system's
+	Roots    roots.Set
 	Warnings []string
 }
 

@@ -1,37 +1,38 @@
 package config
 
 import (
-	"crypto/x509"
 	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/ephemeral-ci/jfrog-token/internal/roots"
 )
 
-// roots adds the given certificates to the system's. It returns them as text
-// too, for revoke: by then the file may be gone. Of a file that is too long for
-// that it returns the absolute path.
-func (r *reader) roots(v string) (string, *x509.CertPool) {
+// roots reads ca-cert. It returns the certificates as text too, for revoke: by
+// then the file may be gone. Of a file that is too long for that it returns the
+// absolute path.
+func (r *reader) roots(v string) (string, roots.Set) {
 	if v == "" {
-		return "", nil
+		return "", roots.Set{}
 	}
 	pem, err := readPEM(v)
-	var pool *x509.CertPool
+	var set roots.Set
 	if err == nil {
-		pool, err = withSystem(pem)
+		set, err = roots.New(pem)
 	}
 	if err != nil {
 		r.problem("ca-cert", err.Error())
-		return "", nil
+		return "", roots.Set{}
 	}
 	if len(pem) <= maxSavedPEM {
-		return string(pem), pool
+		return string(pem), set
 	}
 	if isText(v) {
 		r.problem("ca-cert", "is longer than 16 KiB; write it to a file, and give the path of that")
 	}
 	abs, _ := filepath.Abs(v)
-	return abs, pool
+	return abs, set
 }
 
 // isText tells PEM text from a path.
@@ -55,25 +56,14 @@ func readPEM(v string) ([]byte, error) {
 }
 
 // Roots returns the system's roots and those in v, which is PEM text or the
-// path of a PEM file; nil if v is empty.
-func Roots(v string) (*x509.CertPool, error) {
+// path of a PEM file, or empty.
+func Roots(v string) (roots.Set, error) {
 	if v == "" {
-		return nil, nil
+		return roots.Set{}, nil
 	}
 	pem, err := readPEM(v)
 	if err != nil {
-		return nil, err
+		return roots.Set{}, err
 	}
-	return withSystem(pem)
-}
-
-func withSystem(pem []byte) (*x509.CertPool, error) {
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		pool = x509.NewCertPool()
-	}
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, errors.New("holds no certificate")
-	}
-	return pool, nil
+	return roots.New(pem)
 }

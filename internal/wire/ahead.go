@@ -38,7 +38,7 @@ func (c *Client) Connect(ctx context.Context, u *url.URL) {
 		if u.Scheme == "http" {
 			ctx = context.WithValue(ctx, loopbackOnly{}, true)
 		}
-		if conn, err := c.transport.NewClientConn(ctx, u.Scheme, net.JoinHostPort(u.Hostname(), port)); err == nil {
+		if conn, err := c.usual().NewClientConn(ctx, u.Scheme, net.JoinHostPort(u.Hostname(), port)); err == nil {
 			a.conn, a.made = conn, time.Now()
 		}
 	}()

@@ -81,7 +81,7 @@ func (p *peer) client() *Client {
 	if p.roots == nil {
 		return New(Options{})
 	}
-	return New(Options{Roots: p.roots.Pool()})
+	return New(Options{Roots: p.roots.Pool, AllRoots: p.roots.Pool})
 }
 
 // ask sends requests one after the other.

@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -31,9 +32,12 @@ const (
 
 // Options are what differs between two users of the transport.
 type Options struct {
-	Roots     *x509.CertPool // nil: the system's
-	UserAgent string
-	Trace     func(Exchange) // may be nil; called once an attempt, for debug logs
+	// Roots returns the roots that verify nearly every server, and AllRoots
+	// those that are tried if they do not. Each is called when it is needed;
+	// nil is for crypto/x509's own.
+	Roots, AllRoots func() *x509.CertPool
+	UserAgent       string
+	Trace           func(Exchange) // may be nil; called once an attempt, for debug logs
 }
 
 // Exchange is what may be said of an attempt at debug level: nothing that was
@@ -46,17 +50,31 @@ type Exchange struct {
 
 // Client sends requests under the rules of this package.
 type Client struct {
-	http      *http.Client
-	transport *http.Transport
-	options   Options
-	ahead     *ahead
+	http    *http.Client
+	usual   func() *http.Transport
+	all     func() *http.Transport
+	needAll atomic.Bool // a server was met whose authority is not among the usual roots
+	options Options
+	ahead   *ahead
 }
 
 // New returns a Client with a transport of its own. http.DefaultTransport is
 // shared by whatever else is linked in, and is left alone (CVE-2024-28110).
 func New(o Options) *Client {
 	c := &Client{options: o}
-	c.transport = &http.Transport{
+	c.usual = sync.OnceValue(func() *http.Transport { return transport(o.Roots) })
+	c.all = sync.OnceValue(func() *http.Transport { return transport(o.AllRoots) })
+	c.http = &http.Client{
+		Transport: c,
+		// Go sends the body, and with it our ID token, to wherever a 307 or
+		// 308 points: https://github.com/golang/go/issues/79793
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	return c
+}
+
+func transport(roots func() *x509.CertPool) *http.Transport {
+	t := &http.Transport{
 		Proxy: proxy,
 		OnProxyConnectResponse: func(_ context.Context, _ *url.URL, _ *http.Request, res *http.Response) error {
 			if res.StatusCode != http.StatusOK {
@@ -65,7 +83,7 @@ func New(o Options) *Client {
 			return nil
 		},
 		DialContext:            (&net.Dialer{Timeout: 10 * time.Second, ControlContext: checkLoopback}).DialContext,
-		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: o.Roots},
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout:    10 * time.Second,
 		MaxResponseHeaderBytes: maxHeader,
 		DisableCompression:     true, // a body is counted as it comes
@@ -73,14 +91,11 @@ func New(o Options) *Client {
 		// requests: https://github.com/sigstore/cosign/issues/2991
 		Protocols: new(http.Protocols),
 	}
-	c.transport.Protocols.SetHTTP1(true)
-	c.http = &http.Client{
-		Transport: c,
-		// Go sends the body, and with it our ID token, to wherever a 307 or
-		// 308 points: https://github.com/golang/go/issues/79793
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	t.Protocols.SetHTTP1(true)
+	if roots != nil {
+		t.TLSClientConfig.RootCAs = roots()
 	}
-	return c
+	return t
 }
 
 // Secure reports whether a credential may be sent to u: https, or http to
@@ -149,11 +164,10 @@ func (c *Client) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	r = r.Clone(ctx)
 	r.Header.Set("User-Agent", c.options.UserAgent)
-	var next http.RoundTripper = c.transport
-	if conn := c.ahead.take(r); conn != nil {
-		next = conn
+	res, err := c.next(r).RoundTrip(r)
+	if unknownAuthority(err) && !c.needAll.Swap(true) && rewind(r) {
+		res, err = c.next(r).RoundTrip(r)
 	}
-	res, err := next.RoundTrip(r)
 	if err != nil {
 		return nil, err
 	}
@@ -166,6 +180,33 @@ func (c *Client) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	res.Body = &limitedBody{res.Body, limit}
 	return res, nil
+}
+
+// next returns what sends r.
+func (c *Client) next(r *http.Request) http.RoundTripper {
+	if conn := c.ahead.take(r); conn != nil {
+		return conn
+	}
+	if c.needAll.Load() {
+		return c.all()
+	}
+	return c.usual()
+}
+
+func unknownAuthority(err error) bool {
+	var unknown x509.UnknownAuthorityError
+	return errors.As(err, &unknown)
+}
+
+// rewind makes r ready to be sent although an attempt failed before it was, and
+// reports whether it could.
+func rewind(r *http.Request) bool {
+	if r.GetBody == nil {
+		return r.Body == nil
+	}
+	body, err := r.GetBody()
+	r.Body = body
+	return err == nil
 }
 
 type limitKey struct{}

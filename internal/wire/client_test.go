@@ -2,6 +2,7 @@ package wire_test
 
 import (
 	"bytes"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -236,7 +238,7 @@ func TestTraceSaysNoMoreThanItMay(t *testing.T) {
 	t.Parallel()
 	u := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
 	var got []wire.Exchange
-	c := wire.New(wire.Options{Roots: authority().Pool(), Trace: func(e wire.Exchange) { got = append(got, e) }})
+	c := wire.New(wire.Options{Roots: authority().Pool, AllRoots: authority().Pool, Trace: func(e wire.Exchange) { got = append(got, e) }})
 	at := *u
 	at.Path, at.RawQuery = "/x", "q=needle"
 	_, _ = c.Do(t.Context(), wire.Request{Method: http.MethodPost, URL: &at, Bearer: secret.New("needle"), Body: "needle"}, nil)
@@ -317,4 +319,29 @@ func FuzzParseRetryAfter(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A root that is in no usual place: the request is sent once, whole, and later ones do not try the usual roots again.
+func TestAnAuthorityThatIsNotUsual(t *testing.T) {
+	t.Parallel()
+	var bodies []string
+	u := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		bodies = append(bodies, string(body))
+		w.WriteHeader(http.StatusNoContent)
+	})
+	usual := 0
+	c := wire.New(wire.Options{
+		Roots:    func() *x509.CertPool { usual++; return x509.NewCertPool() },
+		AllRoots: authority().Pool,
+	})
+	c.Connect(t.Context(), u)
+	for range 2 {
+		if _, err := c.Do(t.Context(), wire.Request{Method: http.MethodPost, URL: u, Body: "whole"}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := []string{`"whole"`, `"whole"`}; !slices.Equal(bodies, want) || usual != 1 {
+		t.Errorf("expected %q, %d to be %q, 1", bodies, usual, want)
+	}
 }

@@ -169,7 +169,7 @@ func FuzzDecodeError(f *testing.F) {
 var authority = sync.OnceValue(jfrogtest.NewCA)
 
 func client() *wire.Client {
-	return wire.New(wire.Options{Roots: authority().Pool(), UserAgent: "jfrog-token/test"})
+	return wire.New(wire.Options{Roots: authority().Pool, AllRoots: authority().Pool, UserAgent: "jfrog-token/test"})
 }
 
 // serve serves h over TLS under a certificate for the loopback address.

@@ -3,6 +3,7 @@ package wire_test
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -46,9 +47,12 @@ func TestInAProcessOfItsOwn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	roots := authority().Pool()
-	roots.AppendCertsFromPEM(pem)
-	c := wire.New(wire.Options{Roots: roots, UserAgent: "jfrog-token/test"})
+	roots := func() *x509.CertPool {
+		pool := authority().Pool()
+		pool.AppendCertsFromPEM(pem)
+		return pool
+	}
+	c := wire.New(wire.Options{Roots: roots, AllRoots: roots, UserAgent: "jfrog-token/test"})
 	u := parse(t, target)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
