@@ -70,6 +70,7 @@ func TestSnippetsSetInputsThatExist(t *testing.T) {
 	snippets := 0
 	for _, file := range []string{
 		"README.md", "docs.md", "docs/ci.md", "docs/connect.md", "docs/drone.md", "docs/recipes.md", "docs/refresh.md",
+		"docs/setup.md",
 	} {
 		text, err := os.ReadFile(filepath.Join(root, file))
 		if err != nil {

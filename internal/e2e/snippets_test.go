@@ -59,6 +59,7 @@ var snippetRuns = map[string]struct {
 	"docs/ci.md, Anywhere else, sh":                            {shellJob, "on-a-command-line-an-ID-token-is-taken-from-the-variable-of-the-JFrog-CLI"},
 	"docs/ci.md, Anywhere else, several commands, sh":          {shellJob, "on-a-command-line-an-ID-token-is-taken-from-the-variable-of-the-JFrog-CLI"},
 	"docs/ci.md, Tokens that canceled jobs leave behind, yaml": {gitHubJob, ""},
+	"docs/setup.md, Check it, yaml":                            {gitHubJob, ""},
 	"docs/drone.md, JFrog token, a Drone plugin, yaml":         {droneJob, "a-Drone-pipeline-sources-the-token-and-revokes-it"},
 	"docs/ci.md, Drone, yaml":                                  {droneJob, "a-Drone-pipeline-sources-the-token-and-revokes-it"},
 }
@@ -82,6 +83,13 @@ var snippetSkips = map[string]string{
 	"docs/ci.md, Anywhere else, several commands, powershell":      "there is no PowerShell here",
 	buildScript: "the snippets of exec run it",
 	"docs/connect.md, A token for the API of Connect, yaml": "it needs JFrog Connect; scenarios of verify send the request",
+	"docs/setup.md, By REST: the integration, sh":           "the embedded JFrog's integrations come from its configuration",
+	"docs/setup.md, By REST: the identity mapping, sh":      "the embedded JFrog's mappings come from its configuration",
+	"docs/setup.md, With Terraform, hcl":                    "it needs Terraform's provider for JFrog",
+	"docs/setup.md, An environment, json":                   "no commands",
+	"docs/setup.md, Branches and pull requests, json":       "no commands",
+	"docs/setup.md, A reusable workflow, json":              "no commands",
+	"docs/setup.md, With a stored token, sh":                "it needs an administrator's token",
 	"docs/recipes.md, GitHub: docker/login-action, yaml":    "the action of others",
 	"docs/recipes.md, GitHub: jfrog/setup-jfrog-cli, yaml":  "the action of others",
 }
