@@ -70,7 +70,7 @@ func TestSnippetsSetInputsThatExist(t *testing.T) {
 	snippets := 0
 	for _, file := range []string{
 		"README.md", "docs.md", "docs/ci.md", "docs/connect.md", "docs/drone.md", "docs/recipes.md", "docs/refresh.md",
-		"docs/setup.md",
+		"docs/security.md", "docs/setup.md",
 	} {
 		text, err := os.ReadFile(filepath.Join(root, file))
 		if err != nil {
@@ -158,6 +158,20 @@ func TestLinksLeadSomewhere(t *testing.T) {
 	}
 	if links < 15 {
 		t.Errorf("%d links are found", links)
+	}
+}
+
+// The tests that docs/security.md names are there.
+func TestSecurityNamesTestsThatExist(t *testing.T) {
+	text := documents(t)["docs/security.md"]
+	tests := regexp.MustCompile("`((?:testdata|internal|launch)/[^`]+)`").FindAllStringSubmatch(text, -1)
+	for _, m := range tests {
+		if _, err := os.Stat(filepath.Join(root, m[1])); err != nil {
+			t.Errorf("%s does not exist", m[1])
+		}
+	}
+	if len(tests) < 20 {
+		t.Errorf("%d tests are found", len(tests))
 	}
 }
 
