@@ -70,7 +70,7 @@ func TestSnippetsSetInputsThatExist(t *testing.T) {
 	snippets := 0
 	for _, file := range []string{
 		"README.md", "docs.md", "docs/ci.md", "docs/connect.md", "docs/drone.md", "docs/recipes.md", "docs/refresh.md",
-		"docs/security.md", "docs/setup.md",
+		"docs/migrate.md", "docs/security.md", "docs/setup.md",
 	} {
 		text, err := os.ReadFile(filepath.Join(root, file))
 		if err != nil {
@@ -158,6 +158,45 @@ func TestLinksLeadSomewhere(t *testing.T) {
 	}
 	if links < 15 {
 		t.Errorf("%d links are found", links)
+	}
+}
+
+// Both sides of every diff in docs/migrate.md are YAML, and what is there after the change sets inputs that exist.
+func TestMigrationDiffs(t *testing.T) {
+	diffs := regexp.MustCompile("(?ms)^```diff\n(.*?)^```$").FindAllStringSubmatch(documents(t)["docs/migrate.md"], -1)
+	settings := 0
+	for _, m := range diffs {
+		var before, after strings.Builder
+		for line := range strings.Lines(m[1]) {
+			switch line[0] {
+			case '-':
+				before.WriteString(line[1:])
+			case '+':
+				after.WriteString(line[1:])
+			case ' ':
+				before.WriteString(line[1:])
+				after.WriteString(line[1:])
+			default:
+				t.Errorf("a line of a diff begins with neither +, - nor a space: %q", line)
+			}
+		}
+		var old, changed any
+		if err := yaml.Unmarshal([]byte(before.String()), &old); err != nil {
+			t.Errorf("before: %v in\n%s", err, m[1])
+		}
+		if err := yaml.Unmarshal([]byte(after.String()), &changed); err != nil {
+			t.Errorf("after: %v in\n%s", err, m[1])
+		}
+		ourSettings(old, func(name string) { t.Errorf("before: %s is set already in\n%s", name, m[1]) })
+		ourSettings(changed, func(name string) {
+			settings++
+			if i, ok := config.Named(name); !ok || i.NoAction {
+				t.Errorf("%s is no input of the action", name)
+			}
+		})
+	}
+	if len(diffs) < 4 || settings < 6 {
+		t.Errorf("%d diffs with %d settings are found", len(diffs), settings)
 	}
 }
 

@@ -62,10 +62,14 @@ var snippetRuns = map[string]struct {
 	"docs/setup.md, Check it, yaml":                            {gitHubJob, ""},
 	"docs/drone.md, JFrog token, a Drone plugin, yaml":         {droneJob, "a-Drone-pipeline-sources-the-token-and-revokes-it"},
 	"docs/ci.md, Drone, yaml":                                  {droneJob, "a-Drone-pipeline-sources-the-token-and-revokes-it"},
+	"docs/migrate.md, Check first, yaml":                       {gitHubJob, ""},
+	"docs/migrate.md, Revoke the old token last, sh":           {shellJob, "on-a-command-line-an-ID-token-is-taken-from-the-variable-of-the-JFrog-CLI"},
 }
 
 // buildScript is what the snippets of exec run.
 const buildScript = "docs/ci.md, One command, sh"
+
+const migrationDiffs = "TestMigrationDiffs reads it; the snippets of other pages run its steps"
 
 // snippetSkips are those that TestSnippets does not run, and why.
 var snippetSkips = map[string]string{
@@ -92,6 +96,10 @@ var snippetSkips = map[string]string{
 	"docs/setup.md, With a stored token, sh":                "it needs an administrator's token",
 	"docs/recipes.md, GitHub: docker/login-action, yaml":    "the action of others",
 	"docs/recipes.md, GitHub: jfrog/setup-jfrog-cli, yaml":  "the action of others",
+	"docs/migrate.md, For the outputs, diff":                migrationDiffs,
+	"docs/migrate.md, For JFrog CLI, diff":                  migrationDiffs,
+	"docs/migrate.md, A stored token on GitHub, diff":       migrationDiffs,
+	"docs/migrate.md, A stored token on another CI, diff":   migrationDiffs,
 }
 
 // snippet is a fence of the documentation.
