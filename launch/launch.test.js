@@ -35,6 +35,26 @@ function action(t, content) {
 // A script that waits ends by itself after 10 s: where the launcher orphans it, the test fails instead of hanging.
 const script = (body) => `#!${process.execPath}\n${body}\n`;
 
+// What a release holds for macOS: a patch on the binary for Linux. These tests run the launcher as if on macOS, where the
+// "binary" is a script as well.
+const zlib = require('node:zlib');
+const [major, minor] = process.versions.node.split('.').map(Number);
+const dictionaries = major > 24 || (major === 24 && minor >= 6);
+const patches = { skip: (windows && posix.skip) || (!dictionaries && 'this Node has no dictionaries for Zstandard') };
+function patched(t, content) {
+  const a = action(t, content);
+  const base = Buffer.from('the binary for Linux, more or less the same\n'.repeat(1000));
+  fs.renameSync(a.binary, path.join(a.dir, 'unpatched'));
+  fs.writeFileSync(path.join(a.dir, 'dist', `jfrog-token-linux-${goarch}`), base);
+  const binary = path.join(a.dir, 'dist', `jfrog-token-darwin-${goarch}`);
+  fs.writeFileSync(a.sums, `${a.digest}  ${path.basename(binary)}\n`);
+  const pack = zlib.zstdCompressSync ?? ((bytes) => bytes);
+  fs.writeFileSync(`${binary}.patch`, pack(Buffer.from(content), { dictionary: base }));
+  const preload = path.join(a.dir, 'preload.js');
+  fs.writeFileSync(preload, "Object.defineProperty(process, 'platform', { value: 'darwin' })");
+  return { ...a, binary, node: ['--require', preload] };
+}
+
 function start({ dir }, file, { env = {}, node = [], stdin = '' } = {}) {
   const child = spawn(process.execPath, [...node, path.join(dir, 'launch', file)], {
     cwd: dir,
@@ -251,4 +271,61 @@ test('a binary without its execute bit is explained', posix, async (t) => {
 test('a binary that cannot start is explained', async (t) => {
   const a = action(t, windows ? 'no executable' : '#!/no such interpreter\n');
   await refuses(start(a, 'main.js'), 'spawn');
+});
+
+test('a patched binary is unpacked once, and runs', patches, async (t) => {
+  const a = patched(t, script('console.log(process.argv[3])'));
+  assert.deepEqual(await start(a, 'main.js', a).done, { code: 0, signal: null, out: 'main\n' });
+  assert.deepEqual(fs.readdirSync(path.dirname(a.binary)).length, 4, 'SHA256SUMS, base, patch and binary');
+  fs.rmSync(`${a.binary}.patch`);
+  assert.deepEqual(await start(a, 'post.js', a).done, { code: 0, signal: null, out: 'post\n' });
+});
+
+test('two jobs may unpack at once', patches, async (t) => {
+  const a = patched(t, script('console.log("ran")'));
+  const all = await Promise.all(Array.from({ length: 6 }, () => start(a, 'main.js', a).done));
+  for (const { code, out } of all) assert.deepEqual({ code, out }, { code: 0, out: 'ran\n' });
+});
+
+test('what was unpacked is not run if it has another digest', patches, async (t) => {
+  const a = patched(t, script('console.log("ran")'));
+  fs.writeFileSync(a.sums, fs.readFileSync(a.sums).toString().replace(a.digest, '0'.repeat(64)));
+  await refuses(start(a, 'main.js', a), 'was not run', a.digest);
+});
+
+test('a binary that was unpacked and then changed is not run', patches, async (t) => {
+  const a = patched(t, script('console.log("ran")'));
+  await start(a, 'main.js', a).done;
+  fs.appendFileSync(a.binary, '\n');
+  await refuses(start(a, 'post.js', a), 'was not run');
+});
+
+test('a damaged patch is explained', patches, async (t) => {
+  const a = patched(t, script('console.log("ran")'));
+  fs.truncateSync(`${a.binary}.patch`, 20);
+  await refuses(start(a, 'main.js', a), 'cannot unpack', process.version, '2.329.0');
+  assert.ok(!fs.existsSync(a.binary));
+});
+
+test('a patch on another base is not run', patches, async (t) => {
+  const a = patched(t, script('console.log("ran")\n' + '// the binary for Linux, more or less the same\n'.repeat(1000)));
+  const base = path.join(a.dir, 'dist', `jfrog-token-linux-${goarch}`);
+  fs.writeFileSync(base, fs.readFileSync(base).map((byte) => byte ^ 1));
+  const { code, out } = await start(a, 'main.js', a).done;
+  assert.equal(code, 1, out);
+  assert.doesNotMatch(out, /^ran$/m);
+});
+
+const old = { skip: (windows && posix.skip) || (dictionaries && 'this Node is new enough') };
+test('a Node that cannot unpack is explained', old, async (t) => {
+  const a = patched(t, script('console.log("ran")'));
+  await refuses(start(a, 'main.js', a), 'cannot unpack', process.version, 'Node 24.6 or later');
+});
+
+test('a directory that cannot be written to is explained', patches, async (t) => {
+  const a = patched(t, script('console.log("ran")'));
+  fs.writeFileSync(path.join(a.dir, 'preload.js'), `
+    Object.defineProperty(process, 'platform', { value: 'darwin' });
+    require('node:fs').writeFileSync = () => { throw Object.assign(new Error(), { code: 'EROFS' }); };`);
+  await refuses(start(a, 'main.js', a), 'cannot write', 'EROFS');
 });

@@ -1,0 +1,27 @@
+'use strict';
+// Packs the binaries for macOS and Windows in dist/ as patches on that for Linux, for the commit of a release:
+// node .ci/patch.js DIST. Needs Node 24.6 or later. launch/launch.js unpacks them, and checks what comes out.
+const fs = require('node:fs');
+const path = require('node:path');
+const { constants: zstd, zstdCompressSync, zstdDecompressSync } = require('node:zlib');
+
+const dist = process.argv[2];
+for (const name of fs.readdirSync(dist)) {
+  const goarch = /^jfrog-token-(?:darwin|windows)-(amd64|arm64)(?:\.exe)?$/.exec(name)?.[1];
+  if (!goarch) continue;
+  const binary = fs.readFileSync(path.join(dist, name));
+  const dictionary = fs.readFileSync(path.join(dist, `jfrog-token-linux-${goarch}`));
+  // 19 makes the same size as 22. The window holds both binaries.
+  const patch = zstdCompressSync(binary, {
+    dictionary,
+    params: {
+      [zstd.ZSTD_c_compressionLevel]: 19,
+      [zstd.ZSTD_c_windowLog]: 25,
+      [zstd.ZSTD_c_enableLongDistanceMatching]: 1,
+    },
+  });
+  const again = zstdDecompressSync(patch, { dictionary, params: { [zstd.ZSTD_d_windowLogMax]: 25 } });
+  if (!again.equals(binary)) throw new Error(`${name} does not come out of its patch`);
+  fs.writeFileSync(path.join(dist, `${name}.patch`), patch);
+  console.log(`${name}.patch: ${patch.length} bytes`);
+}
