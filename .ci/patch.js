@@ -3,25 +3,26 @@
 // node .ci/patch.js DIST. Needs Node 24.6 or later. launch/launch.js unpacks them, and checks what comes out.
 const fs = require('node:fs');
 const path = require('node:path');
-const { constants: zstd, zstdCompressSync, zstdDecompressSync } = require('node:zlib');
+const { promisify } = require('node:util');
+const { constants: zstd, zstdCompress, zstdDecompressSync } = require('node:zlib');
 
 const dist = process.argv[2];
-for (const name of fs.readdirSync(dist)) {
-  const goarch = /^jfrog-token-(?:darwin|windows)-(amd64|arm64)(?:\.exe)?$/.exec(name)?.[1];
-  if (!goarch) continue;
+async function pack(name, goarch) {
   const binary = fs.readFileSync(path.join(dist, name));
   const dictionary = fs.readFileSync(path.join(dist, `jfrog-token-linux-${goarch}`));
-  // 19 makes the same size as 22. The window holds both binaries.
-  const patch = zstdCompressSync(binary, {
-    dictionary,
-    params: {
-      [zstd.ZSTD_c_compressionLevel]: 19,
-      [zstd.ZSTD_c_windowLog]: 25,
-      [zstd.ZSTD_c_enableLongDistanceMatching]: 1,
-    },
-  });
+  // Level 22 is no smaller than 19. The window holds both binaries.
+  const params = {
+    [zstd.ZSTD_c_compressionLevel]: 19,
+    [zstd.ZSTD_c_windowLog]: 25,
+    [zstd.ZSTD_c_enableLongDistanceMatching]: 1,
+  };
+  const patch = await promisify(zstdCompress)(binary, { dictionary, params });
   const again = zstdDecompressSync(patch, { dictionary, params: { [zstd.ZSTD_d_windowLogMax]: 25 } });
   if (!again.equals(binary)) throw new Error(`${name} does not come out of its patch`);
   fs.writeFileSync(path.join(dist, `${name}.patch`), patch);
   console.log(`${name}.patch: ${patch.length} bytes`);
+}
+for (const name of fs.readdirSync(dist)) {
+  const goarch = /^jfrog-token-(?:darwin|windows)-(amd64|arm64)(?:\.exe)?$/.exec(name)?.[1];
+  if (goarch) pack(name, goarch);
 }
