@@ -75,8 +75,6 @@ const migrationDiffs = "TestMigrationDiffs reads it; the snippets of other pages
 var snippetSkips = map[string]string{
 	"README.md, jfrog-token, sh":                                   "the demo and these very tests",
 	"README.md, Other CIs, sh":                                     "docs/ci.md has it for each CI",
-	"README.md, With OIDC, json":                                   "no commands",
-	"README.md, Recipes, yaml":                                     "docker and npm need registries",
 	"docs/ci.md, Install, sh":                                      "TestInstallSnippet runs it",
 	"docs/ci.md, Install, powershell":                              "there is no PowerShell here",
 	"docs/troubleshooting.md, No permission for an ID token, yaml": "no commands",
