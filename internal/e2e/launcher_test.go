@@ -102,6 +102,15 @@ func launcher(t *testing.T) func() (main, post []string) {
 		}
 		t.Skip(err)
 	}
+	dir := launchable(t, binary)
+	return func() (main, post []string) {
+		return []string{node, filepath.Join(dir, "launch", "main.js")}, []string{node, filepath.Join(dir, "launch", "post.js")}
+	}
+}
+
+// launchable makes the directory of a released action, whose binary is program.
+func launchable(t testing.TB, program string) string {
+	t.Helper()
 	dir := t.TempDir()
 	if err := os.CopyFS(filepath.Join(dir, "launch"), os.DirFS(filepath.Join(root, "launch"))); err != nil {
 		t.Fatal(err)
@@ -109,17 +118,15 @@ func launcher(t *testing.T) func() (main, post []string) {
 	if err := os.Mkdir(filepath.Join(dir, "dist"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	program, err := os.ReadFile(binary)
+	text, err := os.ReadFile(program)
 	if err != nil {
 		t.Fatal(err)
 	}
 	name := "jfrog-token-" + runtime.GOOS + "-" + runtime.GOARCH
-	for file, text := range map[string][]byte{name: program, "SHA256SUMS": fmt.Appendf(nil, "%x  %s\n", sha256.Sum256(program), name)} {
+	for file, text := range map[string][]byte{name: text, "SHA256SUMS": fmt.Appendf(nil, "%x  %s\n", sha256.Sum256(text), name)} {
 		if err := os.WriteFile(filepath.Join(dir, "dist", file), text, 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return func() (main, post []string) {
-		return []string{node, filepath.Join(dir, "launch", "main.js")}, []string{node, filepath.Join(dir, "launch", "post.js")}
-	}
+	return dir
 }
