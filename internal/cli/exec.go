@@ -8,7 +8,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/ephemeral-ci/jfrog-token/internal/ci"
@@ -46,6 +45,9 @@ func (r *run) exec(ctx context.Context) error {
 	if err == nil {
 		err = j.verify(token)
 	}
+	if err == nil && j.second { // the command can read the state
+		err = j.lease.Discard(token)
+	}
 	var p *process.Process
 	if err == nil {
 		err = j.lease.HandOn(func() (err error) {
@@ -56,7 +58,7 @@ func (r *run) exec(ctx context.Context) error {
 	if err != nil {
 		return j.closed(ctx, err)
 	}
-	return j.await(ctx, stop, p, token)
+	return j.await(ctx, p, token)
 }
 
 // begin starts the command.
@@ -92,83 +94,70 @@ func (j *job) environment(t jfrog.Token) []string {
 // What is left of 5 s is for the revocation, as some CIs kill after 10.
 const spared = 4 * time.Second
 
-// await waits for the command, passes signals on to it, and revokes the token
-// when it ends, or soon after the first signal.
-func (j *job) await(ctx context.Context, stop func(), p *process.Process, t jfrog.Token) error {
-	var leasing sync.Mutex // whoever has it may use the lease, and what follows
-	expiry, revoked, tried := j.lease.State().Expiry(), false, time.Time{}
-	leasing.Lock()
-	go func() {
-		defer leasing.Unlock()
-		j.discard(t)
-	}()
-	revoke := func(b *wire.Budget, since time.Time) {
-		wait := time.Second
-		if ctx.Err() != nil {
-			wait = 0
-		}
-		time.AfterFunc(wait, stop) // JFrog may hang with the exchanged token, which comes once more
-		leasing.Lock()
-		defer leasing.Unlock()
-		if !revoked && !tried.After(since) {
-			revoked = j.revokeOwn(b)
-			tried = time.Now()
-		}
+// await waits for the command, and revokes the token when it ends.
+func (j *job) await(ctx context.Context, p *process.Process, t jfrog.Token) error {
+	expiry := j.lease.State().Expiry()
+	revoked, ended := j.attend(ctx, p)
+	err := p.Drain()
+	if ctx.Err() == nil && !expiry.IsZero() && ended.After(expiry) {
+		j.sayOutlived(t, ended.Sub(expiry))
 	}
+	if err != nil {
+		j.ci.Warning(err.Error())
+	}
+	switch code := p.ExitCode(); {
+	case code != 0:
+		return exited(code)
+	case err != nil:
+		return exited(1)
+	case !revoked && j.cfg.RevokeFailure == "fail":
+		return errLeft
+	}
+	return nil
+}
 
-	first := ctx.Done()
+// attend passes signals on to the command until it ends, and revokes the token
+// then, or soon after the first signal. It reports whether nothing failed, and
+// when the command ended.
+func (j *job) attend(ctx context.Context, p *process.Process) (revoked bool, ended time.Time) {
 	var more <-chan os.Signal
 	var soon <-chan time.Time
-	var left *wire.Budget // from the first signal on, until it is used
+	var early chan bool // of the revocation that does not wait for the end
+	var b *wire.Budget  // from the first signal on, until it is used
+	first := ctx.Done()
 	for {
 		select {
 		case <-first:
 			var i Interrupted
 			errors.As(context.Cause(ctx), &i)
 			p.Pass(i.Signal)
-			b, done := wire.NewBudget(ctx, 0)
+			var done context.CancelFunc
+			b, done = wire.NewBudget(ctx, 0)
 			defer done()
-			first, more, soon, left = nil, i.More, time.After(spared), b
+			first, more, soon = nil, i.More, time.After(spared)
 		case s := <-more:
 			p.Pass(s)
 		case <-soon:
-			go revoke(left, time.Time{})
-			left = nil
+			early = make(chan bool, 1)
+			go func(b *wire.Budget) { early <- j.revokeOwn(b) }(b)
+			b = nil
+		case revoked = <-early:
+			early = nil
 		case <-p.Ended():
-			ended := time.Now()
-			if left == nil {
-				b, done := wire.NewBudget(ctx, 0)
-				defer done()
-				left = b
+			ended = time.Now()
+			switch {
+			case early != nil:
+				revoked = <-early
+			case !revoked:
+				if b == nil {
+					var done context.CancelFunc
+					b, done = wire.NewBudget(ctx, 0)
+					defer done()
+				}
+				revoked = j.revokeOwn(b)
 			}
-			revoke(left, ended)
-			err := p.Drain()
-			if first != nil && !expiry.IsZero() && ended.After(expiry) {
-				j.sayOutlived(t, ended.Sub(expiry))
-			}
-			if err != nil {
-				j.ci.Warning(err.Error())
-			}
-			switch code := p.ExitCode(); {
-			case code != 0:
-				return exited(code)
-			case err != nil:
-				return exited(1)
-			case !revoked && j.cfg.RevokeFailure == "fail":
-				return errLeft
-			}
-			return nil
+			return revoked, ended
 		}
-	}
-}
-
-// discard revokes the exchanged token, if the command has another one.
-func (j *job) discard(t jfrog.Token) {
-	if !j.second {
-		return
-	}
-	if err := j.lease.Discard(t); err != nil && j.time.Interrupted() == nil {
-		j.ci.Warning(err.Error())
 	}
 }
 

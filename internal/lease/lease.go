@@ -207,11 +207,11 @@ func (l *Lease) HandOn(give func() error) error {
 	return l.save()
 }
 
-// Discard revokes the exchanged token once another one is handed on, unless
-// that one will need it: a token for Artifactory alone cannot revoke itself.
+// Discard revokes the exchanged token once the job has another one, unless that
+// one will need it: a token for Artifactory alone cannot revoke itself.
 func (l *Lease) Discard(created jfrog.Token) error {
 	if created.ReachesAccess() || !l.state.Revoke {
-		ctx, cancel := l.time.Cleanup()
+		ctx, cancel := l.time.Discard()
 		defer cancel()
 		if l.revoke(ctx, 0) {
 			l.state.Tokens = l.state.Tokens[1:]

@@ -19,6 +19,13 @@ import (
 //	  |-- Grace ---->|          |      |
 //	  |-- cleanup ------------->|    killed
 //
+// Before the job gets its token, and before exec starts its command, an exchanged
+// token is revoked. The job does not wait for a JFrog that hangs there: after
+// discardLimit the exchanged token is left to revoke.
+//
+//	token         + 5 s
+//	  |-- discard -->|--- command --->|-- cleanup -->|
+//
 // revoke is cleanup from its start.
 const (
 	// AttemptLimit bounds one attempt, from dialing to the last byte.
@@ -28,6 +35,9 @@ const (
 	Grace = 5 * time.Second
 	// cleanupLimit bounds the cleanup, retries included.
 	cleanupLimit = 15 * time.Second
+	// discardLimit bounds the revocation of an exchanged token that another
+	// one replaces, retries included.
+	discardLimit = 5 * time.Second
 	// lastWord bounds the cleanup once a signal has come, Grace included.
 	lastWord = 6500 * time.Millisecond
 )
@@ -68,6 +78,12 @@ func (b *Budget) Interrupted() error {
 // ended.
 func (b *Budget) Cleanup() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(b.cleanup, cleanupLimit)
+}
+
+// Discard returns the context of the revocation of an exchanged token that
+// another one replaces. It is part of the cleanup.
+func (b *Budget) Discard() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(b.cleanup, discardLimit)
 }
 
 // Share returns what the first of n may use of the time that ctx has left: two

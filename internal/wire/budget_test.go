@@ -94,6 +94,39 @@ func TestBudgetIsOverWithItsStop(t *testing.T) {
 	})
 }
 
+// JFrog does not hold up a job that has its token: not for the whole cleanup,
+// and not for longer than a signal allows.
+func TestDiscardIsShort(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		signal time.Duration // never: none
+		want   time.Duration
+	}{
+		{"without a signal", never, 5 * time.Second}, {"with a signal", time.Second, 5 * time.Second},
+		{"long after a signal", -4 * time.Second, 2500 * time.Millisecond},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancel(context.Background())
+				defer cancel()
+				b, stop := NewBudget(ctx, time.Minute)
+				defer stop()
+				if c.signal != never {
+					time.AfterFunc(4*time.Second+c.signal, cancel)
+				}
+				time.Sleep(4 * time.Second)
+				start := time.Now()
+				discard, done := b.Discard()
+				defer done()
+				<-discard.Done()
+				if got := time.Since(start); got != c.want {
+					t.Errorf("expected it to end after %s, not %s", c.want, got)
+				}
+			})
+		})
+	}
+}
+
 func TestShare(t *testing.T) {
 	for _, c := range []struct {
 		name    string
