@@ -166,12 +166,13 @@ func (r *run) end(ctx context.Context, s lease.State, others []lease.State) erro
 }
 
 // credential is the stored token that mint used, if the CI hands it to this
-// step as well. The state that a post step reads is the runner's own, and so is
-// its URL. A state file lies in the workspace: there the token is sent to the URL
-// of the inputs alone.
+// step as well. The state that a post step reads is the runner's own. A state file
+// lies in the workspace, where a commit can put one: there the token is sent to
+// the URL of the inputs alone, and only if no certificate of the state's own says
+// who that is.
 func (r *run) credential(s lease.State) secret.String {
 	token, u := config.Credential(r.inputs)
-	if !r.post && (u == nil || u.String() != s.URL) {
+	if !r.post && (u == nil || u.String() != s.URL || s.CACert != "" && s.CACert != config.CACert(r.inputs)) {
 		return secret.String{}
 	}
 	_ = r.ci.Hide(token)

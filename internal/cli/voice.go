@@ -245,8 +245,8 @@ func (r *run) sayUnknown(e lease.Event) {
 		}
 	}
 	if errors.Is(e.Err, lease.ErrNoCredential) && !r.action {
-		lines = append(lines, fmt.Sprintf("With the %s and %s that mint had, revoke looks it up.", r.ci.Variable("url"),
-			r.ci.Variable("access-token")))
+		lines = append(lines, fmt.Sprintf("With the %s, %s and %s that mint had, revoke looks it up.", r.ci.Variable("url"),
+			r.ci.Variable("access-token"), r.ci.Variable("ca-cert")))
 	}
 	r.ci.Warning(lines...)
 }

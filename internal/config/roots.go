@@ -35,6 +35,14 @@ func (r *reader) roots(v string) (string, roots.Set) {
 	return abs, set
 }
 
+// CACert returns the input ca-cert as mint saves it; "" if it is not set, or
+// cannot be read.
+func CACert(s *Source) string {
+	v, _, _ := s.find(input("ca-cert"))
+	text, _ := (&reader{Source: s}).roots(v)
+	return text
+}
+
 // isText tells PEM text from a path.
 func isText(v string) bool { return strings.Contains(v, "-----BEGIN") }
 
