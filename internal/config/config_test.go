@@ -558,7 +558,11 @@ func TestCACert(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := load(oidc.with(env{"ca-cert": c.value}))
+			e := oidc.with(env{"ca-cert": c.value})
+			if got := CACert(e.source()); got != c.want {
+				t.Errorf("expected %q to be %q", got, c.want)
+			}
+			got, err := load(e)
 			if c.want == "" {
 				if !about(problems(err), "ca-cert") {
 					t.Errorf("expected %q to be %q", problems(err), "about ca-cert")

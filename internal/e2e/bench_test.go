@@ -185,6 +185,16 @@ func BenchmarkSecondTokenRoundTrips(b *testing.B) {
 	roundTrips(b, s, s.Main)
 }
 
+// The post step of OIDC mode by default.
+func BenchmarkSecondTokenRevokeRoundTrips(b *testing.B) {
+	s := newFar(b, map[string]string{"oidc-provider-name": "github"})
+	roundTrips(b, s, func() *runnertest.Process {
+		s.Step.State = nil
+		s.run(b, s.Main())
+		return s.Post()
+	})
+}
+
 // Stored mode: TLS and a request.
 func BenchmarkStoredRoundTrips(b *testing.B) {
 	s := newFar(b, nil)

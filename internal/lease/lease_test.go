@@ -45,6 +45,16 @@ func TestOrder(t *testing.T) {
 			_ = l.Discard(created)
 		}, []string{"save", "save exchange", "exchange", "hide", "save exchanged", "save create exchanged", "create", "hide", "save exchanged created",
 			"give", "revoke", "save created*"}},
+		{"with a second token, for a command that can read the state", false, func(w *world, l *Lease) {
+			bearer := w.exchange(l).Access
+			created, err := l.Create(bearer, request(l))
+			if err != nil {
+				w.Fatal(err)
+			}
+			_ = l.Discard(created)
+			_ = l.HandOn(func() error { w.ci.note("give"); return nil })
+		}, []string{"save", "save exchange", "exchange", "hide", "save exchanged", "save create exchanged", "create", "hide", "save exchanged created",
+			"revoke", "save created", "give"}},
 		{"that nobody revokes", true, func(w *world, l *Lease) {
 			w.create(l, nil)
 			_ = l.HandOn(func() error { w.ci.note("give"); return nil })
