@@ -185,7 +185,7 @@ func BenchmarkSecondTokenRoundTrips(b *testing.B) {
 	roundTrips(b, s, s.Main)
 }
 
-// The post step of OIDC mode by default.
+// The post step of OIDC mode by default: the exchanged token is no longer in the state.
 func BenchmarkSecondTokenRevokeRoundTrips(b *testing.B) {
 	s := newFar(b, map[string]string{"oidc-provider-name": "github"})
 	roundTrips(b, s, func() *runnertest.Process {
