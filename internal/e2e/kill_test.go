@@ -292,10 +292,20 @@ func TestKillAnywhere(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+				if torn(res.Err) {
+					res.Err = nil
+				}
 				j.checkRun(t, res)
 				j.checkMain(t, res)
 				j.checkPost(t, j.run(t, j.Post()))
 			}
 		})
 	}
+}
+
+// torn reports whether a command file ends within a pair: the system cuts what is written with one call, if it is longer
+// than a page, at the end of a page when the process is killed. The runner fails the step, which was killed anyway, and
+// keeps the pairs before that one (FileCommandManager.cs): the state that was saved before the request.
+func torn(err error) bool {
+	return err != nil && strings.HasPrefix(err.Error(), "GITHUB_STATE: invalid value: ")
 }
