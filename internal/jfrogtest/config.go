@@ -59,7 +59,8 @@ type Config struct {
 	// Date is the header of that name: "none" for no such header; by the platform's clock unless set.
 	Date string `json:"date"`
 
-	ListCap int `json:"list_cap"` // a list shows no more than so many tokens; JFrog is not known to have a limit
+	ListCap     int  `json:"list_cap"`     // a list shows no more than so many tokens; JFrog is not known to have a limit
+	IgnoreOrder bool `json:"ignore_order"` // a list is in the order of issue, whatever was asked for
 
 	Sequential bool    `json:"sequential"` // ids count from 00000000-0000-4000-8000-000000000001
 	Faults     []Fault `json:"faults"`

@@ -93,7 +93,21 @@ func (p *Platform) stored(i int) *token {
 	return p.tokens[:len(p.cfg.Tokens)][i]
 }
 
-func (p *Platform) issueStored(s StoredToken, now time.Time) {
+// Seed enters n tokens like s, each issued a second before the one before it. They have no secret, which takes long to
+// make, and nobody can use them.
+func (p *Platform) Seed(n int, s StoredToken) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := p.now()
+	for range n {
+		t := p.newStored(s, now)
+		t.configured = false
+		p.enter(t)
+		s.Age++
+	}
+}
+
+func (p *Platform) newStored(s StoredToken, now time.Time) *token {
 	setDefault(&s.Kind, "access")
 	setDefault(&s.Scope, userScope)
 	setDefault(&s.Audience, allAudiences)
@@ -113,11 +127,11 @@ func (p *Platform) issueStored(s StoredToken, now time.Time) {
 		}
 	}
 	t.scopes, _ = parseScope(s.Scope)
-	p.issue(t)
+	return t
 }
 
-// issue completes a token, signs it and enters it into the ledger. The caller holds p.mu, or is New.
-func (p *Platform) issue(t *token) {
+// enter completes a token and enters it into the ledger. The caller holds p.mu, or is New.
+func (p *Platform) enter(t *token) {
 	t.IssuedAt = t.IssuedAt.Truncate(time.Second)
 	if t.lifetime != 0 {
 		t.Expiry = time.Unix(t.IssuedAt.Unix()+int64(t.lifetime), 0)
@@ -135,7 +149,12 @@ func (p *Platform) issue(t *token) {
 	if t.selfRevocable {
 		t.Revocable, t.Persisted = true, t.Persisted || p.cfg.SelfRevocableStored
 	}
+	p.tokens = append(p.tokens, t)
+}
 
+// issue enters a token and signs it. The caller holds p.mu, or is New.
+func (p *Platform) issue(t *token) {
+	p.enter(t)
 	claims := jwt.MapClaims{
 		"sub": t.Subject, "scp": t.Scope, "iss": p.serviceID, "iat": t.IssuedAt.Unix(), "jti": t.ID, "aud": t.Audience,
 	}
@@ -168,7 +187,6 @@ func (p *Platform) issue(t *token) {
 		t.refresh = uuidV4()
 		p.addSecret("refresh-token", t.refresh)
 	}
-	p.tokens = append(p.tokens, t)
 }
 
 // sign writes the header's fields in the order that JFrog's tokens have.

@@ -45,7 +45,7 @@ func New(cfg Config, issuer *Issuer, client *http.Client) (*Platform, error) {
 	}
 	now := p.now()
 	for _, stored := range cfg.Tokens {
-		p.issueStored(stored, now)
+		p.issue(p.newStored(stored, now))
 	}
 	for _, r := range p.routes() {
 		p.route(r)

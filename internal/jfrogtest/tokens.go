@@ -64,23 +64,9 @@ func (p *Platform) list(c *call) answer {
 		}
 		found = append(found, t)
 	}
-	slices.SortStableFunc(found, func(a, b *token) int {
-		order := 0
-		switch query.Get("order_by") {
-		case "token_id":
-			order = cmp.Compare(a.ID, b.ID)
-		case "owner", "subject":
-			order = cmp.Compare(a.Subject, b.Subject)
-		case "expiry":
-			order = a.Expiry.Compare(b.Expiry)
-		default:
-			order = a.IssuedAt.Compare(b.IssuedAt)
-		}
-		if query.Get("descending_order") == "true" {
-			return -order
-		}
-		return order
-	})
+	if !p.cfg.IgnoreOrder {
+		order(found, query.Get("order_by"), query.Get("descending_order") == "true")
+	}
 	if p.cfg.ListCap > 0 && len(found) > p.cfg.ListCap {
 		found = found[:p.cfg.ListCap]
 	}
@@ -89,6 +75,23 @@ func (p *Platform) list(c *call) answer {
 		objects = append(objects, p.object(t))
 	}
 	return jsonAnswer(200, map[string]any{"tokens": objects})
+}
+
+func order(tokens []*token, by string, descending bool) {
+	slices.SortStableFunc(tokens, func(a, b *token) int {
+		if descending {
+			a, b = b, a
+		}
+		switch by {
+		case "token_id":
+			return cmp.Compare(a.ID, b.ID)
+		case "owner", "subject":
+			return cmp.Compare(a.Subject, b.Subject)
+		case "expiry":
+			return a.Expiry.Compare(b.Expiry)
+		}
+		return a.IssuedAt.Compare(b.IssuedAt)
+	})
 }
 
 func (p *Platform) get(c *call) answer {

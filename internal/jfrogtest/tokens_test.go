@@ -255,6 +255,8 @@ func TestList(t *testing.T) {
 	}
 	count(admin, "?order_by=token_id", admin, bot, reference, 5) // the last one is not stored
 	count(bot, "?order_by=token_id&descending_order=true", 5, reference, bot)
+	count(bot, "?order_by=created", 5, bot, reference)
+	count(bot, "?order_by=created&descending_order=true", bot, reference, 5)
 	count(bot, "?description=ci+run*", 5)
 	count(bot, "?description=ci+run")
 	count(bot, "?username=admin")
@@ -270,6 +272,14 @@ func TestList(t *testing.T) {
 		if strings.Contains(r.text, s.Value) {
 			t.Errorf("%s in a token object", s.Name)
 		}
+	}
+	w = newWorld(t, Config{Tokens: tokens, Sequential: true, IgnoreOrder: true}, IssuerConfig{})
+	count(bot, "?order_by=created", bot, reference, 5)
+	count(bot, "?order_by=created&descending_order=true", bot, reference, 5)
+	w.Seed(2, StoredToken{User: "ci-bot", Description: "seeded"})
+	w.want(w.do("GET", api+"tokens?description=seeded", w.Stored(bot), nil), 200, "000000000008")
+	if alive := w.Alive(); len(alive) != 2 || !alive[0].IssuedAt.After(alive[1].IssuedAt) {
+		t.Errorf("alive: %+v", alive)
 	}
 }
 
