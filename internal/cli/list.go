@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -19,28 +20,59 @@ import (
 func (r *run) list(ctx context.Context) error { return r.withBearer(ctx, "list", (*job).list) }
 
 func (j *job) list(bearer secret.String) error {
-	tokens, _, err := j.jfrog.List(j.time.Work, bearer, pattern(j.cfg.DescriptionPrefix))
-	if err != nil {
-		return err
-	}
-	// An older platform may ignore the filter, and none orders by two fields.
-	tokens = slices.DeleteFunc(tokens, func(t jfrog.Listed) bool {
-		return !hasPrefix(t.Description, j.cfg.DescriptionPrefix)
-	})
-	slices.SortFunc(tokens, func(a, b jfrog.Listed) int {
-		return cmp.Or(b.Issued.Compare(a.Issued), cmp.Compare(a.ID, b.ID))
-	})
-	lines := j.table(tokens)
+	show := (&tablePrinter{job: j}).page
 	if j.cfg.Format == "json" {
-		lines, err = j.json(tokens)
+		show = (&jsonPrinter{job: j}).page
 	}
-	for _, l := range lines {
-		j.ci.Result(l)
+	var oldest time.Time // of the page before
+	ordered := true
+	for page, err := range j.jfrog.List(j.time.Work, bearer, j.query()) {
+		if err != nil {
+			return err
+		}
+		slices.SortFunc(page.Tokens, newestFirst)
+		if n := len(page.Tokens); n > 0 {
+			ordered = ordered && (oldest.IsZero() || !page.Tokens[0].Issued.After(oldest))
+			oldest = page.Tokens[n-1].Issued
+		}
+		show(page)
 	}
-	return err
+	if !ordered {
+		j.sayUnordered()
+	}
+	return nil
 }
 
-func (j *job) table(tokens []jfrog.Listed) []string {
+// query is for the tokens with the prefix. An older platform may ignore the filter.
+func (j *job) query() jfrog.Query {
+	prefix := j.cfg.DescriptionPrefix
+	return jfrog.Query{Description: pattern(prefix), NewestFirst: true, Keep: func(t jfrog.Listed, _ time.Time) bool {
+		return hasPrefix(t.Description, prefix)
+	}}
+}
+
+// newestFirst orders a page: JFrog orders by one field alone.
+func newestFirst(a, b jfrog.Listed) int {
+	return cmp.Or(b.Issued.Compare(a.Issued), cmp.Compare(a.ID, b.ID))
+}
+
+// tablePrinter shows a table. Its columns are as wide as the first page needs.
+type tablePrinter struct {
+	*job
+	layout *layout
+}
+
+func (p *tablePrinter) page(page jfrog.Page) {
+	rows := p.rows(page.Tokens)
+	if p.layout == nil {
+		p.layout = fit(rows, terminalWidth(p.out))
+	}
+	for _, l := range p.layout.lines(rows) {
+		p.ci.Result(l)
+	}
+}
+
+func (j *job) rows(tokens []jfrog.Listed) [][]string {
 	rows := make([][]string, len(tokens))
 	for i, t := range tokens {
 		rows[i] = []string{t.Description, t.Subject, t.ID, issued(t), expiry(t), t.Scope}
@@ -48,7 +80,35 @@ func (j *job) table(tokens []jfrog.Listed) []string {
 			rows[i][k] = tame(j.ci.Clean(cell)) // before it is cut: see secret.Redactor
 		}
 	}
-	return table(rows, terminalWidth(j.out))
+	return rows
+}
+
+// jsonPrinter shows an array, which stays open if the list is cut.
+type jsonPrinter struct {
+	*job
+	begun bool
+}
+
+func (p *jsonPrinter) page(page jfrog.Page) {
+	for _, t := range page.Tokens {
+		before := "["
+		if p.begun {
+			before = "  },"
+		}
+		p.begun = true
+		document, _ := json.MarshalIndent(p.entry(t), "  ", "  ") // text always returns JSON
+		lines := strings.Split("  "+string(document), "\n")
+		for _, l := range append([]string{before}, lines[:len(lines)-1]...) {
+			p.ci.Result(l)
+		}
+	}
+	switch {
+	case page.Last && p.begun:
+		p.ci.Result("  }")
+		p.ci.Result("]")
+	case page.Last:
+		p.ci.Result("[]")
+	}
 }
 
 // entry is a token in the output for programs.
@@ -61,22 +121,17 @@ type entry struct {
 	Scope       json.RawMessage `json:"scope"`
 }
 
-func (j *job) json(tokens []jfrog.Listed) ([]string, error) {
-	entries := make([]entry, len(tokens))
-	for i, t := range tokens {
-		e := entry{
-			Description: j.text(t.Description), Subject: j.text(t.Subject), TokenID: j.text(t.ID), Scope: j.text(t.Scope),
-		}
-		if !t.Issued.IsZero() {
-			e.Issued = issued(t)
-		}
-		if !t.Expiry.IsZero() {
-			e.Expiry = expiry(t)
-		}
-		entries[i] = e
+func (j *job) entry(t jfrog.Listed) entry {
+	e := entry{
+		Description: j.text(t.Description), Subject: j.text(t.Subject), TokenID: j.text(t.ID), Scope: j.text(t.Scope),
 	}
-	document, err := json.MarshalIndent(entries, "", "  ")
-	return strings.Split(string(document), "\n"), err
+	if !t.Issued.IsZero() {
+		e.Issued = issued(t)
+	}
+	if !t.Expiry.IsZero() {
+		e.Expiry = expiry(t)
+	}
+	return e
 }
 
 // text returns v, a string or what JSON was decoded to, in JSON that the log

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -38,7 +37,7 @@ var rows = [][]string{
 // In a pipe nothing is cut.
 func TestTableIsWholeWithoutATerminal(t *testing.T) {
 	t.Parallel()
-	lines := table(rows, 0)
+	lines := fit(rows, 0).lines(rows)
 	for i, row := range rows {
 		for _, cell := range row {
 			if !strings.Contains(lines[i+1], strings.TrimRight(cell, " ")) {
@@ -57,7 +56,7 @@ func TestTableFitsTheTerminal(t *testing.T) {
 	t.Parallel()
 	for width := 40; width <= 400; width++ {
 		for n := range len(rows) + 1 {
-			lines := table(rows[:n], width)
+			lines := fit(rows[:n], width).lines(rows[:n])
 			text := strings.Join(lines, "\n")
 			for _, l := range lines {
 				if got := columns(l); got > width {
@@ -85,7 +84,7 @@ func TestTableHasALineForEachFieldIfTheTerminalIsNarrow(t *testing.T) {
 ` + tokenB + `
   Issued       unknown
   Expiry       2026-11-24T13:08:04Z`
-	if got := strings.Join(table(rows[:2], 74), "\n"); got != want {
+	if got := strings.Join(fit(rows[:2], 74).lines(rows[:2]), "\n"); got != want {
 		t.Errorf("expected\n%s\nto be\n%s", got, want)
 	}
 }
@@ -164,13 +163,7 @@ func TestJSONSurvivesTheLog(t *testing.T) {
 		for i, s := range want {
 			tokens[i] = jfrog.Listed{ID: s, Description: s, Subject: s, Scope: s}
 		}
-		lines, err := j.json(tokens)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, l := range lines {
-			j.ci.Result(l)
-		}
+		(&jsonPrinter{job: j}).page(jfrog.Page{Tokens: tokens, Last: true})
 		for l := range strings.Lines(out.String()) {
 			if strings.Contains(l, "##") || strings.HasPrefix(strings.TrimSpace(l), "::") || l != strings.ToValidUTF8(l, "") {
 				t.Errorf("a command in %q", l)
@@ -198,15 +191,10 @@ func TestJSONSurvivesTheLog(t *testing.T) {
 func TestJSONHasNoSecret(t *testing.T) {
 	t.Parallel()
 	j, out := logged(true, "nABCDEFGHIJKLMNOPQRS")
-	lines, err := j.json([]jfrog.Listed{
-		{
-			ID: "a", Description: "x nABCDEFGHIJKLMNOPQRS y", Subject: "\nABCDEFGHIJKLMNOPQRS",
-			Issued: time.Unix(1767323045, 0).UTC(), Expiry: time.Unix(1<<40, 0).UTC(), // beyond what time.Time marshals
-		},
-	})
-	for _, l := range lines {
-		j.ci.Result(l)
-	}
+	(&jsonPrinter{job: j}).page(jfrog.Page{Last: true, Tokens: []jfrog.Listed{{
+		ID: "a", Description: "x nABCDEFGHIJKLMNOPQRS y", Subject: "\nABCDEFGHIJKLMNOPQRS",
+		Issued: time.Unix(1767323045, 0).UTC(), Expiry: time.Unix(1<<40, 0).UTC(), // beyond what time.Time marshals
+	}}})
 	want := `[
   {
     "description": "x *** y",
@@ -218,16 +206,89 @@ func TestJSONHasNoSecret(t *testing.T) {
   }
 ]
 `
-	if err != nil || out.String() != want {
-		t.Errorf("expected %s, %v to be %s", out, err, want)
+	if out.String() != want {
+		t.Errorf("expected %s to be %s", out, want)
 	}
 }
 
-func TestJSONOfNoTokensIsAnEmptyArray(t *testing.T) {
+// An array is one, however many pages it comes in.
+func TestJSONByThePage(t *testing.T) {
 	t.Parallel()
-	j, _ := logged(false)
-	if lines, err := j.json(nil); err != nil || !slices.Equal(lines, []string{"[]"}) {
-		t.Errorf("expected %q, %v to be []", lines, err)
+	all := []jfrog.Listed{{ID: "a"}, {ID: "b"}, {ID: "c"}}
+	whole, err := json.MarshalIndent(func() (entries []entry) {
+		j, _ := logged(false)
+		for _, l := range all {
+			entries = append(entries, j.entry(l))
+		}
+		return entries
+	}(), "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		pages []jfrog.Page
+		want  string
+	}{
+		{[]jfrog.Page{{Last: true}}, "[]"},
+		{[]jfrog.Page{{Tokens: all, Last: true}}, string(whole)},
+		{[]jfrog.Page{{Tokens: all[:1]}, {Tokens: all[1:], Last: true}}, string(whole)},
+		{[]jfrog.Page{{Tokens: all[:2]}, {Tokens: all[2:]}, {Last: true}}, string(whole)},
+	} {
+		j, out := logged(false)
+		p := &jsonPrinter{job: j}
+		for _, page := range c.pages {
+			p.page(page)
+		}
+		if got := out.String(); got != c.want+"\n" {
+			t.Errorf("expected %s to be %s", got, c.want)
+		}
+	}
+	j, out := logged(false)
+	(&jsonPrinter{job: j}).page(jfrog.Page{Tokens: all})
+	if json.Valid(out.Bytes()) {
+		t.Errorf("%s is a whole array, although the list was cut", out)
+	}
+}
+
+// What is wider than its column, on a later page, is whole; but on a terminal
+// what may be cut is.
+func TestTableByThePage(t *testing.T) {
+	t.Parallel()
+	row := func(description, id, expiry string) []string {
+		return []string{description, "me", id, instant, expiry, "s"}
+	}
+	first, next := [][]string{row("run 1", "a", "never")}, [][]string{row("the run after that", "bb", instant)}
+	for _, c := range []struct {
+		terminal int
+		want     string
+	}{
+		{0, `
+Description  Subject  Token ID  Issued                Expiry  Scope
+run 1        me       a         2026-11-24T13:08:04Z  never   s
+the run after that  me       bb        2026-11-24T13:08:04Z  2026-11-24T13:08:04Z  s`},
+		{200, `
+Description  Subject  Token ID  Issued                Expiry  Scope
+run 1        me       a         2026-11-24T13:08:04Z  never   s
+the r… that  me       bb        2026-11-24T13:08:04Z  2026-11-24T13:08:04Z  s`},
+		{40, `
+a
+  Description  run 1
+  Subject      me
+  Issued       2026-11-24T13:08:04Z
+  Expiry       never
+  Scope        s
+
+bb
+  Description  the run after that
+  Subject      me
+  Issued       2026-11-24T13:08:04Z
+  Expiry       2026-11-24T13:08:04Z
+  Scope        s`},
+	} {
+		l := fit(first, c.terminal)
+		if got := "\n" + strings.Join(append(l.lines(first), l.lines(next)...), "\n"); got != c.want {
+			t.Errorf("%d: expected %s\nto be %s", c.terminal, got, c.want)
+		}
 	}
 }
 
@@ -237,9 +298,10 @@ func TestTableLinesAreNoCommands(t *testing.T) {
 	t.Parallel()
 	j, out := logged(true)
 	for _, head := range []string{"--- ", "+++ ", "~~~ ", "^^^ +++", "::", " ::", "\n::", "##", "##[", "##vso["} {
-		for _, l := range j.table([]jfrog.Listed{
+		rows := j.rows([]jfrog.Listed{
 			{ID: head + "id", Description: head + "x", Subject: "s"}, {ID: head + "id", Subject: head + "x"},
-		}) {
+		})
+		for _, l := range fit(rows, 0).lines(rows) {
 			j.ci.Result(l)
 			if strings.HasPrefix(l, strings.TrimSpace(head)) || strings.HasPrefix(strings.TrimSpace(l), "::") {
 				t.Errorf("%q begins with a command", l)

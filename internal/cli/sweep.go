@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"hash/maphash"
 	"time"
 
 	"github.com/ephemeral-ci/jfrog-token/internal/jfrog"
@@ -18,8 +19,13 @@ func (r *run) sweep(ctx context.Context) error { return r.withBearer(ctx, "sweep
 type sweep struct {
 	*job
 	bearer secret.String
-	seen   map[string]bool // by id; the credential itself is in it from the start
-	now    time.Time       // by JFrog's own clock
+	own    string // the credential's id
+	// seen are the tokens that JFrog was asked to revoke, by a hash of their ids: the
+	// ids of 100,000 take more memory than all else. Of two that are alike in it, one
+	// is left to the next sweep.
+	seen   map[uint64]bool
+	seed   maphash.Seed
+	now    time.Time // by JFrog's own clock
 	count  map[jfrog.Outcome]int
 	doubts int // in a dry run: tokens that JFrog may refuse to revoke
 }
@@ -32,7 +38,9 @@ func (j *job) revokeOld(bearer secret.String) error {
 	if err != nil {
 		return err
 	}
-	s := &sweep{job: j, bearer: bearer, seen: map[string]bool{own: true}, count: map[jfrog.Outcome]int{}}
+	s := &sweep{
+		job: j, bearer: bearer, own: own, seen: map[uint64]bool{}, seed: maphash.MakeSeed(), count: map[jfrog.Outcome]int{},
+	}
 	for again := true; again && err == nil; {
 		again, err = s.round()
 	}
@@ -54,45 +62,68 @@ var (
 	errTimeout = errors.New("not every token was revoked: timeout exceeded")
 )
 
-// round lists the tokens and revokes the old ones. It reports whether another
-// round may find more.
+// round lists the tokens and revokes a page of the old ones. It reports whether
+// another round may find more. A dry run revokes none, and needs one round.
 func (s *sweep) round() (again bool, err error) {
 	if s.over() {
 		return false, errTimeout
 	}
-	tokens, date, err := s.jfrog.List(s.time.Work, s.bearer, pattern(s.cfg.DescriptionPrefix))
-	switch {
-	case err != nil:
-		return false, err
-	case s.now.IsZero() && date.IsZero():
-		return false, errNoDate
-	case s.now.IsZero():
-		s.now = date
-	}
-	for _, t := range tokens {
-		if s.seen[t.ID] || !orphaned(t, s.cfg.DescriptionPrefix, s.cfg.OlderThan, s.now) {
-			continue
+	var page jfrog.Page
+	for page, err = range s.jfrog.List(s.time.Work, s.bearer, jfrog.Query{Description: pattern(s.cfg.DescriptionPrefix), Keep: s.takes}) {
+		switch {
+		case err != nil:
+			return false, err
+		case s.now.IsZero() && page.Date.IsZero():
+			return false, errNoDate
+		case s.now.IsZero():
+			s.now = page.Date
 		}
-		s.seen[t.ID] = true
+		if !s.cfg.DryRun {
+			break
+		}
+		for _, t := range page.Tokens {
+			s.countWouldRevoke(t)
+		}
+	}
+	if s.cfg.DryRun {
+		return false, nil
+	}
+	again, err = s.revokeAll(page.Tokens)
+	return again || !page.Last, err
+}
+
+// takes reports whether sweep is to revoke a token of a list of that date.
+func (s *sweep) takes(t jfrog.Listed, date time.Time) bool {
+	if !s.now.IsZero() {
+		date = s.now
+	}
+	return t.ID != s.own && !s.seen[maphash.String(s.seed, t.ID)] &&
+		orphaned(t, s.cfg.DescriptionPrefix, s.cfg.OlderThan, date)
+}
+
+func (s *sweep) countWouldRevoke(t jfrog.Listed) {
+	if s.sayWouldRevoke(t); t.MayRefuse() {
+		s.doubts++
+	} else {
+		s.count[jfrog.WasRevoked]++
+	}
+}
+
+// revokeAll revokes tokens, and reports whether any is gone.
+func (s *sweep) revokeAll(tokens []jfrog.Listed) (gone bool, err error) {
+	for _, t := range tokens {
+		s.seen[maphash.String(s.seed, t.ID)] = true
 		if s.over() {
 			return false, errTimeout
-		}
-		if s.cfg.DryRun {
-			if s.sayWouldRevoke(t); t.MayRefuse() {
-				s.doubts++
-			} else {
-				s.count[jfrog.WasRevoked]++
-			}
-			continue
 		}
 		outcome, err := s.jfrog.Revoke(s.time.Work, s.bearer, jfrog.Target{ID: t.ID, Revocable: true})
 		if s.saySwept(t, s.became(outcome, err)); err != nil && s.time.Interrupted() != nil {
 			return false, errTimeout
 		}
 		s.count[outcome]++
-		again = again || outcome == jfrog.WasRevoked || outcome == jfrog.AlreadyGone
+		gone = gone || outcome == jfrog.WasRevoked || outcome == jfrog.AlreadyGone
 	}
-	return again, nil
+	return gone, nil
 }
 
 // over reports whether the time is over. An attempt that the deadline ended

@@ -41,29 +41,57 @@ func terminalWidth(w io.Writer) int {
 	return width
 }
 
-// table lays out rows, whole if width is 0. Where a line for each token is wider
-// than that, even with what may be cut, each gets a line for each field.
-func table(rows [][]string, width int) []string {
-	all := slices.Concat([][]string{heads}, rows)
+// layout is how rows are shown: in columns, or with a line for each field.
+type layout struct {
+	terminal int   // its width; 0: none, nothing is cut
+	widths   []int // of the columns; nil: there are none
+	begun    bool
+}
+
+// fit returns the layout in which rows are whole, or fit the terminal. If a line
+// for each row is wider than that, even with what may be cut, each field gets one.
+func fit(rows [][]string, terminal int) *layout {
 	widths := make([]int, len(heads))
-	for _, row := range all {
+	for _, row := range slices.Concat([][]string{heads}, rows) {
 		for i, cell := range row {
 			widths[i] = max(widths[i], columns(cell))
 		}
 	}
-	if width > 0 && !narrow(widths, width) {
-		return blocks(rows, width)
+	if terminal > 0 && !narrow(widths, terminal) {
+		widths = nil
 	}
-	lines := make([]string, len(all))
-	for i, row := range all {
-		var b strings.Builder
-		for k, cell := range row {
-			cell = shorten(cell, widths[k])
-			b.WriteString(cell + strings.Repeat(" ", widths[k]-columns(cell)+len(gap)))
-		}
-		lines[i] = strings.TrimRight(b.String(), " ")
+	return &layout{terminal: terminal, widths: widths}
+}
+
+// lines lays out rows that follow those that it was called with before. What is
+// wider than its column, but may not be cut, moves the rest of its line.
+func (l *layout) lines(rows [][]string) []string {
+	var lines []string
+	switch {
+	case l.widths == nil && l.begun:
+		lines = []string{""}
+	case !l.begun && l.widths != nil:
+		lines = []string{l.line(heads)}
+	}
+	l.begun = true
+	if l.widths == nil {
+		return append(lines, blocks(rows, l.terminal)...)
+	}
+	for _, row := range rows {
+		lines = append(lines, l.line(row))
 	}
 	return lines
+}
+
+func (l *layout) line(row []string) string {
+	var b strings.Builder
+	for i, cell := range row {
+		if l.terminal > 0 && least[i] > 0 {
+			cell = shorten(cell, l.widths[i])
+		}
+		b.WriteString(cell + strings.Repeat(" ", max(0, l.widths[i]-columns(cell))+len(gap)))
+	}
+	return strings.TrimRight(b.String(), " ")
 }
 
 const gap = "  "

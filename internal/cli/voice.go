@@ -302,6 +302,12 @@ func (r *run) sayOther(s lease.State) {
 	r.ci.Info("left for its own revoke: the token of [" + s.Marker + "], with the env-file " + s.EnvFile)
 }
 
+// sayUnordered warns of a list whose first page is not the newest.
+func (j *job) sayUnordered() {
+	j.ci.Warning(fmt.Sprintf("JFrog did not list the newest tokens first: they are in that order only within each %d",
+		jfrog.PageSize))
+}
+
 func (j *job) saySwept(t jfrog.Listed, what string) {
 	j.ci.Info(fmt.Sprintf("token %s (%s), issued %s: %s", t.ID, shorten(j.ci.Clean(t.Description), 120),
 		issued(t), what))

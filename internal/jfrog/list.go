@@ -1,11 +1,14 @@
 package jfrog
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"iter"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -23,10 +26,6 @@ type Listed struct {
 	Issued      time.Time
 	Expiry      time.Time // zero: never
 }
-
-// maxList bounds a list in bytes: JFrog returns all tokens at once, about
-// 300 bytes each.
-const maxList = 32 << 20
 
 type listed struct {
 	TokenID     string `json:"token_id"`
@@ -47,36 +46,181 @@ func (t Listed) MayRefuse() bool {
 	return !t.Expiry.IsZero() && lifetime >= StoredLifetime && lifetime < RevocableLifetime
 }
 
-// List returns the tokens whose description JFrog matches with the pattern,
-// which may end in '*'; all that the bearer may see if it is "". date is when
-// JFrog responded, by its own clock; zero if it does not say.
-func (c *Client) List(
-	ctx context.Context, bearer secret.String, pattern string,
-) (tokens []Listed, date time.Time, err error) {
-	var response struct {
-		Tokens []listed `json:"tokens"`
+// Query is what is wanted of a list.
+type Query struct {
+	// Description is JFrog's filter, which may end in '*'; "": none.
+	Description string
+	// NewestFirst requests this order. A platform may ignore it.
+	NewestFirst bool
+	// Keep picks from what JFrog returns; nil: all. date is that of Page.
+	Keep func(t Listed, date time.Time) bool
+}
+
+func (q Query) encode() string {
+	values := url.Values{}
+	if q.Description != "" {
+		values.Set("description", q.Description)
 	}
-	u := c.url(tokensPath)
-	if pattern != "" {
-		// JFrog's examples write a space as %20.
-		u.RawQuery = strings.ReplaceAll(url.Values{"description": {pattern}}.Encode(), "+", "%20")
+	if q.NewestFirst {
+		values.Set("order_by", "created")
+		values.Set("descending_order", "true")
 	}
-	err = c.retry(ctx, OpList, func() error {
-		received := http.Header{}
-		_, err := c.wire.Do(ctx, wire.Request{
-			Method: http.MethodGet, URL: u, Bearer: bearer, MaxBody: maxList, Received: received,
-		}, &response)
-		date = parseDate(received.Get("Date"))
+	return strings.ReplaceAll(values.Encode(), "+", "%20") // as JFrog's examples write a space
+}
+
+// List returns the tokens that the bearer may see, in JFrog's order, by the page:
+// JFrog returns all of them at once. What fails is attempted again until the first
+// page is complete, and then no more: no token is returned twice.
+func (c *Client) List(ctx context.Context, bearer secret.String, q Query) iter.Seq2[Page, error] {
+	return func(yield func(Page, error) bool) {
+		p := &pager{keep: q.Keep, yield: yield}
+		u := c.url(tokensPath)
+		u.RawQuery = q.encode()
+		var cut error
+		err := c.retry(ctx, OpList, func() error {
+			p.page.Tokens, p.size = p.page.Tokens[:0], 0
+			received := http.Header{}
+			_, err := c.wire.Do(ctx, wire.Request{
+				Method: http.MethodGet, URL: u, Bearer: bearer, Received: received, Stream: func(d *json.Decoder) error {
+					p.page.Date = parseDate(received.Get("Date"))
+					return eachToken(d, p.add)
+				},
+			}, nil)
+			if err != nil && p.passed > 0 {
+				cut = fmt.Errorf("list was cut after %d tokens: %w", p.passed, err)
+				return nil
+			}
+			return err
+		})
+		p.page.Last = true
+		switch err = cmp.Or(err, cut); {
+		case p.stopped:
+		case err != nil:
+			yield(Page{}, refused(OpList, err))
+		default:
+			yield(p.page, nil)
+		}
+	}
+}
+
+// Page is a part of a list.
+type Page struct {
+	Tokens []Listed  // until the next page
+	Date   time.Time // when JFrog responded, by its own clock; zero if it does not say
+	Last   bool      // no page follows
+}
+
+// PageSize is how many tokens a page has at most. It has fewer if their texts are
+// longer than JFrog makes them: maxPage bounds these, in bytes.
+const (
+	PageSize = 5000
+	maxPage  = 2 << 20
+)
+
+// pager makes the pages of a list.
+type pager struct {
+	keep    func(Listed, time.Time) bool
+	yield   func(Page, error) bool
+	page    Page
+	size    int // of its texts
+	passed  int // tokens in the pages before
+	stopped bool
+}
+
+var errStopped = errors.New("no more tokens are wanted")
+
+// add adds a token to the page, or to the next one if the page is full.
+func (p *pager) add(l listed) error {
+	t := Listed{l.TokenID, l.Description, l.Subject, l.Scope, epoch(l.IssuedAt), epoch(l.Expiry)}
+	if p.keep != nil && !p.keep(t, p.page.Date) {
+		return nil
+	}
+	if len(p.page.Tokens) == PageSize || p.size >= maxPage {
+		p.passed += len(p.page.Tokens)
+		if p.stopped = !p.yield(p.page, nil); p.stopped {
+			return errStopped
+		}
+		p.page.Tokens, p.size = p.page.Tokens[:0], 0
+	}
+	p.page.Tokens = append(p.page.Tokens, t)
+	p.size += len(t.ID) + len(t.Description) + len(t.Subject) + len(t.Scope)
+	return nil
+}
+
+// maxDepth is how deep JSON may be nested, as in encoding/json.
+const maxDepth = 10000
+
+var errNotList = errors.New("not a list of tokens")
+
+// eachToken reads {"tokens":[...]}. It accepts what encoding/json does: names in
+// any case, null for what is absent, and other fields, which it does not hold.
+func eachToken(d *json.Decoder, each func(listed) error) error {
+	null, err := enter(d, '{')
+	if null || err != nil {
 		return err
-	})
-	if err != nil {
-		return nil, time.Time{}, refused(OpList, err)
 	}
-	tokens = make([]Listed, len(response.Tokens))
-	for i, t := range response.Tokens {
-		tokens[i] = Listed{ID: t.TokenID, Description: t.Description, Subject: t.Subject, Scope: t.Scope, Issued: epoch(t.IssuedAt), Expiry: epoch(t.Expiry)}
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			return err
+		}
+		if s, _ := name.(string); strings.EqualFold(s, "tokens") {
+			err = elements(d, each)
+		} else {
+			err = skip(d)
+		}
+		if err != nil {
+			return err
+		}
 	}
-	return tokens, date, nil
+	_, err = d.Token()
+	return err
+}
+
+// elements reads the array of the tokens.
+func elements(d *json.Decoder, each func(listed) error) error {
+	null, err := enter(d, '[')
+	if null || err != nil {
+		return err
+	}
+	for d.More() {
+		var l listed
+		if err := d.Decode(&l); err != nil {
+			return err
+		}
+		if err := each(l); err != nil {
+			return err
+		}
+	}
+	_, err = d.Token()
+	return err
+}
+
+// enter reads the beginning of an object or an array, for which there may be null.
+func enter(d *json.Decoder, want json.Delim) (null bool, err error) {
+	t, err := d.Token()
+	if err == nil && t != nil && t != want {
+		err = errNotList
+	}
+	return t == nil, err
+}
+
+// skip reads a value of any shape.
+func skip(d *json.Decoder) error {
+	for depth := 0; depth < maxDepth; {
+		switch t, err := d.Token(); {
+		case err != nil:
+			return err
+		case t == json.Delim('{') || t == json.Delim('['):
+			depth++
+		case t == json.Delim('}') || t == json.Delim(']'):
+			depth--
+		}
+		if depth == 0 {
+			return nil
+		}
+	}
+	return errNotList
 }
 
 // parseDate reads a Date header, in the forms of RFC 9110 and a few near to
@@ -136,8 +280,11 @@ func (c *Client) Marked(ctx context.Context, bearer secret.String, description, 
 	if word != "" {
 		word += "*"
 	}
-	tokens, _, err := c.List(ctx, bearer, word)
-	return slices.DeleteFunc(tokens, func(t Listed) bool { return t.ID == "" || !strings.Contains(t.Description, marker) }), err
+	marked := func(t Listed, _ time.Time) bool { return t.ID != "" && strings.Contains(t.Description, marker) }
+	for page, err := range c.List(ctx, bearer, Query{Description: word, Keep: marked}) {
+		return page.Tokens, err // no mint makes more than a page
+	}
+	return nil, nil
 }
 
 const plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."

@@ -1,11 +1,16 @@
 package jfrog
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,13 +22,17 @@ import (
 func TestList(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		pattern, query, body string
-		want                 []Listed
+		query     Query
+		raw, body string
+		want      []Listed
 	}{
-		{"", "", `{"tokens":[]}`, []Listed{}},
-		{"", "", `{}`, []Listed{}},
+		{Query{}, "", `{"tokens":[]}`, nil},
+		{Query{}, "", `{}`, nil},
+		{Query{NewestFirst: true}, "descending_order=true&order_by=created", `{"tokens":[]}`, nil},
+		{Query{Keep: func(t Listed, _ time.Time) bool { return t.ID == "b" }}, "", `{"tokens":[{"token_id":"a"},{"token_id":"b"}]}`,
+			[]Listed{{ID: "b"}}},
 		// JFrog's examples write whitespace as %20.
-		{"GitHub acme/app&x+*", "description=GitHub%20acme%2Fapp%26x%2B%2A",
+		{Query{Description: "GitHub acme/app&x+*"}, "description=GitHub%20acme%2Fapp%26x%2B%2A",
 			`{"tokens":[{"token_id":"a","description":"d","subject":"s","scope":"c","issued_at":1767323045,"expiry":1767326645,"refreshable":true},{"token_id":"b","issued_at":0}]}`,
 			[]Listed{{"a", "d", "s", "c", time.Unix(1767323045, 0).UTC(), time.Unix(1767326645, 0).UTC()}, {ID: "b"}}},
 	} {
@@ -32,18 +41,199 @@ func TestList(t *testing.T) {
 			got = r.Method + " " + r.RequestURI + " " + r.Header.Get("Authorization")
 			_, _ = io.WriteString(w, c.body)
 		})
-		list, _, err := once(u).List(t.Context(), secret.New("b"), c.pattern)
-		if err != nil || !slices.Equal(list, c.want) || list == nil {
-			t.Errorf("%q: expected %v, %v to be %v", c.pattern, list, err, c.want)
+		pages, err := list(once(u), c.query)
+		if err != nil || len(pages) != 1 || !pages[0].Last || !slices.Equal(pages[0].Tokens, c.want) {
+			t.Errorf("%+v: expected %v, %v to be %v", c.query, pages, err, c.want)
 		}
 		uri := "/access/api/v1/tokens"
-		if c.query != "" {
-			uri += "?" + c.query
+		if c.raw != "" {
+			uri += "?" + c.raw
 		}
 		if want := "GET " + uri + " Bearer b"; got != want {
-			t.Errorf("%q: expected %q to be %q", c.pattern, got, want)
+			t.Errorf("%+v: expected %q to be %q", c.query, got, want)
 		}
 	}
+}
+
+// list returns copies of all pages until an error.
+func list(c *Client, q Query) (pages []Page, err error) {
+	for page, err := range c.List(context.Background(), secret.New("b"), q) {
+		if err != nil {
+			return pages, err
+		}
+		page.Tokens = slices.Clone(page.Tokens)
+		pages = append(pages, page)
+	}
+	return pages, nil
+}
+
+// document is a list of tokens from..to, whose ids are their numbers.
+func document(from, to int) string {
+	var b strings.Builder
+	b.WriteString(`{"last":[{"x":["y"]}],"tokens":[`)
+	for i := from; i < to; i++ {
+		if i > from {
+			b.WriteByte(',')
+		}
+		fmt.Fprintf(&b, `{"token_id":"%d","description":"d","issued_at":1767323045}`, i)
+	}
+	return b.String() + `],"next":{"a":1e999}}`
+}
+
+// Pages have PageSize tokens but for the last, and every token is on one of them
+// in the order of the response.
+func TestListByThePage(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[int][]int{
+		0: {0}, 1: {1}, PageSize: {PageSize}, PageSize + 1: {PageSize, 1}, 2*PageSize + 7: {PageSize, PageSize, 7},
+	} {
+		u := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, document(0, n)) })
+		pages, err := list(once(u), Query{})
+		if err != nil || len(pages) != len(want) {
+			t.Fatalf("%d: expected %d pages, %v to be %d", n, len(pages), err, len(want))
+		}
+		next := 0
+		for i, page := range pages {
+			if len(page.Tokens) != want[i] || page.Last != (i == len(want)-1) {
+				t.Errorf("%d: expected %d tokens on page %d, %t to be %d", n, len(page.Tokens), i, page.Last, want[i])
+			}
+			for _, l := range page.Tokens {
+				if l.ID != fmt.Sprint(next) {
+					t.Fatalf("%d: expected %q to be %d", n, l.ID, next)
+				}
+				next++
+			}
+		}
+	}
+}
+
+// A page of tokens with long texts has fewer of them.
+func TestAPageIsBoundedInBytes(t *testing.T) {
+	t.Parallel()
+	u := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		long := `{"token_id":"a","description":"` + strings.Repeat("d", 60<<10) + `"}`
+		_, _ = io.WriteString(w, `{"tokens":[`+strings.Repeat(long+",", 99)+long+`]}`)
+	})
+	pages, err := list(once(u), Query{})
+	n := 0
+	for _, page := range pages {
+		n += len(page.Tokens)
+	}
+	if err != nil || n != 100 || len(pages) != 3 {
+		t.Errorf("expected %d tokens on %d pages, %v to be 100 on 3", n, len(pages), err)
+	}
+}
+
+// Whoever stops early gets nothing more, no error either, and the request is not
+// sent again.
+func TestListStops(t *testing.T) {
+	t.Parallel()
+	calls := 0
+	u := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		calls++
+		_, _ = io.WriteString(w, document(0, 3*PageSize))
+	})
+	pages := 0
+	for page, err := range New(wire.New(wire.Options{}), u, wire.Policy{MaxAttempts: 3}).List(t.Context(), secret.New("b"), Query{}) {
+		if pages++; err != nil || page.Last {
+			t.Errorf("expected %v, %t to be a page before the last", err, page.Last)
+		}
+		break
+	}
+	if pages != 1 || calls != 1 {
+		t.Errorf("expected %d pages and %d requests to be 1 and 1", pages, calls)
+	}
+}
+
+// A response that is cut is attempted again until a page was handed on; then no
+// token may come twice, and the error says how far the list came.
+func TestACutList(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		tokens, calls, pages int
+		says                 string
+	}{
+		{PageSize, 2, 1, ""},
+		{PageSize + 1, 1, 1, fmt.Sprintf("list tokens: list was cut after %d tokens: GET ", PageSize)},
+		{3*PageSize + 1, 1, 3, fmt.Sprintf("list tokens: list was cut after %d tokens: GET ", 3*PageSize)},
+	} {
+		calls := 0
+		u := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			text := document(0, c.tokens)
+			w.Header().Set("Content-Length", strconv.Itoa(len(text)))
+			if calls++; calls == 1 {
+				text = text[:len(text)-10] // after the array, and before the end
+			}
+			_, _ = io.WriteString(w, text)
+		})
+		pages, err := list(New(wire.New(wire.Options{}), u, wire.Policy{MaxAttempts: 3}), Query{})
+		if calls != c.calls || len(pages) != c.pages || (err == nil) != (c.says == "") || err != nil && !strings.HasPrefix(err.Error(), c.says) {
+			t.Errorf("%d: expected %d requests, %d pages, %v to be %d, %d, %q", c.tokens, calls, len(pages), err, c.calls, c.pages, c.says)
+		}
+	}
+}
+
+// whole is what a list was decoded into while it was read whole. Of several
+// arrays, all count.
+type whole []listed
+
+func (w *whole) UnmarshalJSON(text []byte) error {
+	var tokens []listed
+	err := json.Unmarshal(text, &tokens)
+	*w = append(*w, tokens...)
+	return err
+}
+
+// Properties: what comes by and by is the list that comes whole, however it is
+// cut into pieces, or it is refused as that is, without a word of it.
+func FuzzList(f *testing.F) {
+	for _, s := range []string{
+		document(0, 3), `{"Tokens":[{"TOKEN_ID":"a"},null,{"expiry":0}],"tokens":null,"toKens":[{"scope":"s","x":{"y":[1e999]}}]}`,
+		`null`, ` {"tokens" : [ ] , "a":"\ud800\u0000"} `, `{"tokens":[{"issued_at":1.5}]}`, `{"tokens":{}}`, `{"tokens":[{}],}`, `{"tokens":[{},]}`,
+		`[{"token_id":"a"}]`, `{"tokens":[]} {}`, "\ufeff<html>", `{"a":` + strings.Repeat("[", 20) + strings.Repeat("]", 20) + `,"tokens":["a"]}`,
+		`{"tokens":[{"token_id":"a"}],"a"}`, `{"tokens":[{"description":"` + strings.Repeat("x", 2000) + `"}]}`, "{\"\xff\":1}", `{"tokens":[1]}`,
+	} {
+		f.Add([]byte(s), uint16(7))
+	}
+	var text []byte
+	var piece int
+	client := once(serve(f, func(w http.ResponseWriter, _ *http.Request) {
+		for part := range slices.Chunk(text, piece) {
+			_, _ = w.Write(part)
+			_ = http.NewResponseController(w).Flush()
+		}
+	}))
+	f.Fuzz(func(t *testing.T, body []byte, size uint16) {
+		text, piece = body, max(1, int(size), len(body)/8)
+		var want struct{ Tokens whole }
+		invalid := json.Unmarshal(body, &want)
+		pages, err := list(client, Query{})
+		if err != nil {
+			long := strings.Contains(err.Error(), "response is too large") && len(body) > 64<<10
+			if invalid == nil && !long {
+				t.Errorf("%q: expected %v to be %d tokens", body, err, len(want.Tokens))
+			}
+			said := regexp.MustCompile(`^list tokens: GET [0-9.:]+/access/api/v1/tokens: HTTP 200, ` +
+				`(response is not the expected JSON|got an HTML page instead of JSON|response is too large)$`)
+			if !said.MatchString(err.Error()) {
+				t.Errorf("%q: %v", body, err)
+			}
+			return
+		}
+		if invalid != nil {
+			t.Errorf("%q: expected %v to be refused: %v", body, pages, invalid)
+		}
+		var got []Listed
+		for _, page := range pages {
+			got = append(got, page.Tokens...)
+		}
+		equal := slices.EqualFunc(got, want.Tokens, func(l Listed, w listed) bool {
+			return l == Listed{w.TokenID, w.Description, w.Subject, w.Scope, epoch(w.IssuedAt), epoch(w.Expiry)}
+		})
+		if !equal {
+			t.Errorf("%q: expected %v to be %v", body, got, want.Tokens)
+		}
+	})
 }
 
 // A credential without an id could not be told from those that it is to
@@ -148,7 +338,7 @@ func TestListReturnsTheDate(t *testing.T) {
 			_, _ = io.WriteString(w, `{"tokens":[]}`)
 		})
 		c := New(wire.New(wire.Options{}), u, wire.Policy{MaxAttempts: 2})
-		if _, got, err := c.List(t.Context(), secret.New("b"), ""); err != nil || !got.Equal(want) {
+		if got, err := list(c, Query{}); err != nil || len(got) != 1 || !got[0].Date.Equal(want) {
 			t.Errorf("%q: expected %v, %v to be %v", header, got, err, want)
 		}
 	}

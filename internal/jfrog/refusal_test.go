@@ -296,7 +296,7 @@ func TestLost(t *testing.T) {
 	}
 }
 
-func serve(t *testing.T, h http.HandlerFunc) *url.URL {
+func serve(t testing.TB, h http.HandlerFunc) *url.URL {
 	t.Helper()
 	s, err := jfrogtest.NewServer(h, "", nil)
 	if err != nil {
@@ -306,7 +306,7 @@ func serve(t *testing.T, h http.HandlerFunc) *url.URL {
 	return parse(t, s.URL)
 }
 
-func parse(t *testing.T, s string) *url.URL {
+func parse(t testing.TB, s string) *url.URL {
 	t.Helper()
 	u, err := url.Parse(s)
 	if err != nil {

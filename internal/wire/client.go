@@ -174,9 +174,9 @@ func (c *Client) RoundTrip(r *http.Request) (*http.Response, error) {
 	if _, err := res.Location(); err != nil {
 		res.Header.Del("Location") // the client would quote it whole
 	}
-	limit, ok := ctx.Value(limitKey{}).(int)
-	if !ok {
-		limit = maxBody
+	limit := maxBody
+	if ctx.Value(streamed{}) != nil && good(res.StatusCode) {
+		limit = maxStream
 	}
 	res.Body = &limitedBody{res.Body, limit}
 	return res, nil
@@ -209,7 +209,7 @@ func rewind(r *http.Request) bool {
 	return err == nil
 }
 
-type limitKey struct{}
+func good(status int) bool { return status >= 200 && status <= 299 }
 
 // errTooLarge is not io.EOF: a body that was cut by us must not be taken for
 // a whole one.
@@ -246,16 +246,17 @@ type Request struct {
 	Received http.Header
 	// TLS is filled with the state of the connection, if it is not nil and the connection is secured.
 	TLS *tls.ConnectionState
-	// MaxBody bounds the response, in bytes; 0 is 256 KiB.
-	MaxBody int
+	// Stream decodes the JSON of a 2xx as it comes, if it is not nil. The response may
+	// have maxStream bytes then, of which maxValue are held.
+	Stream func(*json.Decoder) error
 	// Mints marks a request that makes something which has to be undone: it
 	// is finished, for Grace, even when ctx is canceled.
 	Mints bool
 }
 
-// Do sends a request once and decodes the JSON of a 2xx into response. That may
-// be nil, or a *[]byte for a response that is not JSON. Every other status and
-// every failure is an *Error.
+// Do sends a request once and decodes the JSON of a 2xx into response, unless
+// the request has a Stream. response may be nil, or a *[]byte for a response that
+// is not JSON. Every other status and every failure is an *Error.
 func (c *Client) Do(ctx context.Context, r Request, response any) (status int, err error) {
 	fail := &Error{Method: r.Method, Host: r.URL.Host, Path: r.URL.Path, RetryAfter: -1}
 	body, err := r.encode()
@@ -269,8 +270,8 @@ func (c *Client) Do(ctx context.Context, r Request, response any) (status int, e
 	ctx, cancel := attempt(ctx, r.Mints)
 	defer cancel()
 	var wrote atomic.Bool
-	if r.MaxBody > 0 {
-		ctx = context.WithValue(ctx, limitKey{}, r.MaxBody)
+	if r.Stream != nil {
+		ctx = context.WithValue(ctx, streamed{}, true)
 	}
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		WroteHeaders: func() { wrote.Store(true) }, // before the last byte leaves
@@ -311,12 +312,18 @@ func (c *Client) Do(ctx context.Context, r Request, response any) (status int, e
 	if r.TLS != nil && res.TLS != nil {
 		*r.TLS = *res.TLS
 	}
+	if r.Stream != nil && good(res.StatusCode) && res.StatusCode != http.StatusNoContent {
+		if !fail.stream(ctx, res.Body, r.Stream) {
+			return res.StatusCode, fail
+		}
+		return res.StatusCode, nil
+	}
 	text, err := io.ReadAll(res.Body)
 	if err != nil {
 		fail.Broken(ctx, err)
 		return res.StatusCode, fail
 	}
-	if res.StatusCode < 200 || res.StatusCode > 299 {
+	if !good(res.StatusCode) {
 		fail.Refusal(res.StatusCode, res.Header, text, append(r.Secrets, r.Bearer)...)
 		return res.StatusCode, fail
 	}
@@ -328,9 +335,7 @@ func (c *Client) Do(ctx context.Context, r Request, response any) (status int, e
 		return res.StatusCode, nil
 	}
 	if json.Unmarshal(text, response) != nil {
-		// The decoder's error quotes its input, which may hold a token.
-		fail.HTML = looksLikeHTML(text)
-		fail.Err = ErrNotJSON
+		fail.notJSON(looksLikeHTML(text))
 		return res.StatusCode, fail
 	}
 	return res.StatusCode, nil

@@ -192,6 +192,10 @@ func known(err error) bool {
 // maxMessage bounds what is kept of the other side's words, in bytes.
 const maxMessage = 256
 
+// notJSON sets e to a whole response that could not be decoded. The decoder's own
+// error quotes its input, which may hold a token.
+func (e *Error) notJSON(html bool) { e.HTML, e.Err = html, ErrNotJSON }
+
 // Refusal sets e to a response of another status than success, with what may
 // be shown of it.
 func (e *Error) Refusal(status int, header http.Header, body []byte, secrets ...secret.String) {
