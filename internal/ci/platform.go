@@ -38,9 +38,9 @@ type Platform interface {
 	Clean(string) string
 	// Info writes one line to the log.
 	Info(string)
-	// Result writes one line of what a command was asked for: to standard
+	// Result writes lines of what a command was asked for, at once: to standard
 	// output, which has nothing else but in an action.
-	Result(string)
+	Result(...string)
 	// Notice writes what is worth a look, and is no fault of the job's.
 	Notice(...string)
 	// Warning and Error write what happened, and what to do.
@@ -238,7 +238,7 @@ func (v *voice) lines(lines []string) string {
 func (v *voice) Info(s string) { _, _ = fmt.Fprintln(v.out, v.Clean(s)) }
 
 // Result implements Platform.
-func (v *voice) Result(s string) { _, _ = fmt.Fprintln(v.results, v.Clean(s)) }
+func (v *voice) Result(lines ...string) { _, _ = fmt.Fprintln(v.results, v.lines(lines)) }
 
 // log remembers that it could not be written to: go-githubactions panics on
 // such an error, and a panic after minting would leave a token behind.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -63,24 +64,33 @@ type tablePrinter struct {
 }
 
 func (p *tablePrinter) page(page jfrog.Page) {
-	rows := p.rows(page.Tokens)
 	if p.layout == nil {
-		p.layout = fit(rows, terminalWidth(p.out))
+		p.layout = fit(p.rows(page.Tokens), terminalWidth(p.out))
+		p.show(nil)
 	}
-	for _, l := range p.layout.lines(rows) {
-		p.ci.Result(l)
+	for few := range slices.Chunk(page.Tokens, 10) { // rows take more memory than what they show
+		p.show(few)
 	}
 }
 
-func (j *job) rows(tokens []jfrog.Listed) [][]string {
-	rows := make([][]string, len(tokens))
-	for i, t := range tokens {
-		rows[i] = []string{t.Description, t.Subject, t.ID, issued(t), expiry(t), t.Scope}
-		for k, cell := range rows[i] {
-			rows[i][k] = tame(j.ci.Clean(cell)) // before it is cut: see secret.Redactor
+func (p *tablePrinter) show(tokens []jfrog.Listed) {
+	if lines := p.layout.lines(slices.Collect(p.rows(tokens))); len(lines) > 0 {
+		p.ci.Result(lines...)
+	}
+}
+
+func (j *job) rows(tokens []jfrog.Listed) iter.Seq[[]string] {
+	return func(yield func([]string) bool) {
+		for _, t := range tokens {
+			row := []string{t.Description, t.Subject, t.ID, issued(t), expiry(t), t.Scope}
+			for i, cell := range row {
+				row[i] = tame(j.ci.Clean(cell)) // before it is cut: see secret.Redactor
+			}
+			if !yield(row) {
+				return
+			}
 		}
 	}
-	return rows
 }
 
 // jsonPrinter shows an array, which stays open if the list is cut.
@@ -97,15 +107,12 @@ func (p *jsonPrinter) page(page jfrog.Page) {
 		}
 		p.begun = true
 		document, _ := json.MarshalIndent(p.entry(t), "  ", "  ") // text always returns JSON
-		lines := strings.Split("  "+string(document), "\n")
-		for _, l := range append([]string{before}, lines[:len(lines)-1]...) {
-			p.ci.Result(l)
-		}
+		lines := strings.Split(before+"\n  "+string(document), "\n")
+		p.ci.Result(lines[:len(lines)-1]...)
 	}
 	switch {
 	case page.Last && p.begun:
-		p.ci.Result("  }")
-		p.ci.Result("]")
+		p.ci.Result("  }", "]")
 	case page.Last:
 		p.ci.Result("[]")
 	}

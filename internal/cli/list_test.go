@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,7 +38,7 @@ var rows = [][]string{
 // In a pipe nothing is cut.
 func TestTableIsWholeWithoutATerminal(t *testing.T) {
 	t.Parallel()
-	lines := fit(rows, 0).lines(rows)
+	lines := fit(slices.Values(rows), 0).lines(rows)
 	for i, row := range rows {
 		for _, cell := range row {
 			if !strings.Contains(lines[i+1], strings.TrimRight(cell, " ")) {
@@ -56,7 +57,7 @@ func TestTableFitsTheTerminal(t *testing.T) {
 	t.Parallel()
 	for width := 40; width <= 400; width++ {
 		for n := range len(rows) + 1 {
-			lines := fit(rows[:n], width).lines(rows[:n])
+			lines := fit(slices.Values(rows[:n]), width).lines(rows[:n])
 			text := strings.Join(lines, "\n")
 			for _, l := range lines {
 				if got := columns(l); got > width {
@@ -84,7 +85,7 @@ func TestTableHasALineForEachFieldIfTheTerminalIsNarrow(t *testing.T) {
 ` + tokenB + `
   Issued       unknown
   Expiry       2026-11-24T13:08:04Z`
-	if got := strings.Join(fit(rows[:2], 74).lines(rows[:2]), "\n"); got != want {
+	if got := strings.Join(fit(slices.Values(rows[:2]), 74).lines(rows[:2]), "\n"); got != want {
 		t.Errorf("expected\n%s\nto be\n%s", got, want)
 	}
 }
@@ -285,8 +286,8 @@ bb
   Expiry       2026-11-24T13:08:04Z
   Scope        s`},
 	} {
-		l := fit(first, c.terminal)
-		if got := "\n" + strings.Join(append(l.lines(first), l.lines(next)...), "\n"); got != c.want {
+		l := fit(slices.Values(first), c.terminal)
+		if got := "\n" + strings.Join(slices.Concat(l.lines(nil), l.lines(first), l.lines(nil), l.lines(next)), "\n"); got != c.want {
 			t.Errorf("%d: expected %s\nto be %s", c.terminal, got, c.want)
 		}
 	}
@@ -298,10 +299,10 @@ func TestTableLinesAreNoCommands(t *testing.T) {
 	t.Parallel()
 	j, out := logged(true)
 	for _, head := range []string{"--- ", "+++ ", "~~~ ", "^^^ +++", "::", " ::", "\n::", "##", "##[", "##vso["} {
-		rows := j.rows([]jfrog.Listed{
+		rows := slices.Collect(j.rows([]jfrog.Listed{
 			{ID: head + "id", Description: head + "x", Subject: "s"}, {ID: head + "id", Subject: head + "x"},
-		})
-		for _, l := range fit(rows, 0).lines(rows) {
+		}))
+		for _, l := range fit(slices.Values(rows), 0).lines(rows) {
 			j.ci.Result(l)
 			if strings.HasPrefix(l, strings.TrimSpace(head)) || strings.HasPrefix(strings.TrimSpace(l), "::") {
 				t.Errorf("%q begins with a command", l)

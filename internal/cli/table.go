@@ -2,6 +2,7 @@ package cli
 
 import (
 	"io"
+	"iter"
 	"os"
 	"slices"
 	"strings"
@@ -50,9 +51,12 @@ type layout struct {
 
 // fit returns the layout in which rows are whole, or fit the terminal. If a line
 // for each row is wider than that, even with what may be cut, each field gets one.
-func fit(rows [][]string, terminal int) *layout {
+func fit(rows iter.Seq[[]string], terminal int) *layout {
 	widths := make([]int, len(heads))
-	for _, row := range slices.Concat([][]string{heads}, rows) {
+	for i, head := range heads {
+		widths[i] = columns(head)
+	}
+	for row := range rows {
 		for i, cell := range row {
 			widths[i] = max(widths[i], columns(cell))
 		}
@@ -68,12 +72,12 @@ func fit(rows [][]string, terminal int) *layout {
 func (l *layout) lines(rows [][]string) []string {
 	var lines []string
 	switch {
-	case l.widths == nil && l.begun:
-		lines = []string{""}
-	case !l.begun && l.widths != nil:
-		lines = []string{l.line(heads)}
+	case l.widths != nil && !l.begun:
+		lines = append(lines, l.line(heads))
+	case l.widths == nil && l.begun && len(rows) > 0:
+		lines = append(lines, "")
 	}
-	l.begun = true
+	l.begun = l.widths != nil || l.begun || len(rows) > 0
 	if l.widths == nil {
 		return append(lines, blocks(rows, l.terminal)...)
 	}

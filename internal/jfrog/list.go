@@ -113,8 +113,8 @@ type Page struct {
 // PageSize is how many tokens a page has at most. It has fewer if their texts are
 // longer than JFrog makes them: maxPage bounds these, in bytes.
 const (
-	PageSize = 5000
-	maxPage  = 2 << 20
+	PageSize = 2000
+	maxPage  = 1 << 20
 )
 
 // pager makes the pages of a list.

@@ -278,7 +278,7 @@ func TestList(t *testing.T) {
 	count(bot, "?order_by=created&descending_order=true", bot, reference, 5)
 	w.Seed(2, StoredToken{User: "ci-bot", Description: "seeded"})
 	w.want(w.do("GET", api+"tokens?description=seeded", w.Stored(bot), nil), 200, "000000000008")
-	if alive := w.Alive(); len(alive) != 2 || !alive[0].IssuedAt.After(alive[1].IssuedAt) {
+	if alive := w.Alive(); len(alive) != 2 || !alive[0].IssuedAt.Before(alive[1].IssuedAt) {
 		t.Errorf("alive: %+v", alive)
 	}
 }
