@@ -8,10 +8,11 @@ import (
 	"io"
 )
 
-// maxStream bounds a response that is decoded as it comes, in bytes: that is a
-// million of JFrog's tokens, more than arrive within AttemptLimit. maxValue bounds
-// what of it is held at a time, which is a token, or a field that nobody reads.
-// JFrog bounds a token's description by 1,024 characters, and its scope by 500.
+// maxStream bounds a response that is decoded as it comes, in bytes: that is nearly
+// a million of JFrog's tokens, more than are decoded within AttemptLimit. maxValue
+// bounds what of it is held at a time, which is a token, or a text that nobody
+// reads. JFrog bounds a token's description by 1,024 characters, and its scope by
+// 500.
 const (
 	maxStream = 256 << 20
 	maxValue  = 64 << 10
