@@ -227,16 +227,25 @@ func BenchmarkStart(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
+// released builds the program as .ci/dist builds a release, for goos and goarch.
+func released(b *testing.B, goos, goarch string) string {
+	b.Helper()
+	path := filepath.Join(b.TempDir(), "jfrog-token")
+	build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-tags", "nethttpomithttp2", "-gcflags=all=-l",
+		"-gcflags="+module+"/internal/mask=", "-ldflags", "-s -w -buildid=", "-o", path, module)
+	build.Env = append(os.Environ(), "GOOS="+goos, "GOARCH="+goarch, "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		b.Fatalf("%v: %s", err, out)
+	}
+	return path
+}
+
 // BenchmarkSize reports the size of the binary as it is released for linux on
 // amd64: every user's job downloads it.
 func BenchmarkSize(b *testing.B) {
-	path := filepath.Join(b.TempDir(), "jfrog-token")
+	var path string
 	for b.Loop() {
-		build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-tags", "nethttpomithttp2", "-ldflags", "-s -w -buildid=", "-o", path, module)
-		build.Env = append(os.Environ(), "GOOS=linux", "GOARCH=amd64", "CGO_ENABLED=0")
-		if out, err := build.CombinedOutput(); err != nil {
-			b.Fatalf("%v: %s", err, out)
-		}
+		path = released(b, "linux", "amd64")
 	}
 	info, err := os.Stat(path)
 	if err != nil {

@@ -13,19 +13,6 @@ import (
 	"time"
 )
 
-// released builds the program as .ci/dist builds a release, for goos and goarch.
-func released(b *testing.B, goos, goarch string) string {
-	b.Helper()
-	path := filepath.Join(b.TempDir(), "jfrog-token")
-	build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-tags", "nethttpomithttp2", "-gcflags=all=-l",
-		"-ldflags", "-s -w -buildid=", "-o", path, module)
-	build.Env = append(os.Environ(), "GOOS="+goos, "GOARCH="+goarch, "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		b.Fatalf("%v: %s", err, out)
-	}
-	return path
-}
-
 // cost is what one run of a program took.
 type cost struct{ wall, cpu time.Duration }
 
