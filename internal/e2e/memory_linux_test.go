@@ -53,11 +53,11 @@ func measured(tb testing.TB, cmd *exec.Cmd) (kib func() int) {
 }
 
 // TestListAndSweepOfMany: what they say of many tokens is true, and they hold few of them.
+// Not beside others: a list has 20 s.
 func TestListAndSweepOfMany(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector takes memory too")
 	}
-	t.Parallel()
 	site := big(t, jfrogtest.Config{}, many)
 	for _, c := range []struct {
 		name  string
