@@ -5,7 +5,8 @@
 //	image -dist DIST -version VERSION -revision COMMIT -created SECONDS -out DIRECTORY
 //
 // writes an image layout (https://github.com/opencontainers/image-spec), which
-// crane pushes; with -docker FILE -platform linux/amd64, what docker load reads.
+// crane pushes; with -docker FILE -platform linux/amd64, what docker load reads;
+// with -sbom FILE, a bill of materials.
 package main
 
 import (
@@ -39,6 +40,7 @@ func main() {
 	out := flag.String("out", "", "directory for the image layout")
 	docker := flag.String("docker", "", "file for docker load, with the image of -platform alone")
 	platform := flag.String("platform", "linux/amd64", "platform of -docker")
+	materials := flag.String("sbom", "", "file for the bill of materials")
 	flag.Parse()
 
 	at := time.Unix(*created, 0).UTC()
@@ -57,6 +59,9 @@ func main() {
 		tag, err := name.NewTag("jfrog-token:ci")
 		check(err)
 		check(tarball.WriteToFile(*docker, tag, image(*dist, *platform, labels, at)))
+	}
+	if *materials != "" {
+		sbom(filepath.Join(*dist, "jfrog-token-linux-amd64"), *version, *materials)
 	}
 	if *out != "" {
 		index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
