@@ -15,6 +15,7 @@ async function pack(name, goarch) {
     [zstd.ZSTD_c_compressionLevel]: 19,
     [zstd.ZSTD_c_windowLog]: 25,
     [zstd.ZSTD_c_enableLongDistanceMatching]: 1,
+    [zstd.ZSTD_c_checksumFlag]: 1,
   };
   const patch = await promisify(zstdCompress)(binary, { dictionary, params });
   const again = zstdDecompressSync(patch, { dictionary, params: { [zstd.ZSTD_d_windowLogMax]: 25 } });

@@ -3,7 +3,7 @@
 // https://docs.github.com/en/actions/reference/workflows-and-actions/metadata-syntax#runs
 
 const { spawn } = require('node:child_process');
-const { createHash } = require('node:crypto');
+const { createHash, randomUUID } = require('node:crypto');
 const fs = require('node:fs');
 const { constants } = require('node:os');
 const path = require('node:path');
@@ -55,38 +55,57 @@ function verifiedBinary() {
     throw new Error(`dist/SHA256SUMS has no line for ${name}. ${useRelease}`);
   }
   const binary = path.join(dist, name);
-  if (!fs.existsSync(binary) && fs.existsSync(`${binary}.patch`)) unpack(binary);
+  if (!fs.existsSync(binary) && fs.existsSync(`${binary}.patch`)) unpack(binary, want);
   const got = digest(name);
-  if (got !== want) {
-    throw new Error(`dist/${name} is not the file that dist/SHA256SUMS names, and was not run: its SHA-256 is ${got}, `
-      + `not ${want}. Do not run it by hand. Compare both with the assets of the release, and report the difference: `
-      + 'https://github.com/ephemeral-ci/jfrog-token/security');
-  }
+  if (got !== want) throw differs(`dist/${name}`, got, want);
   return binary;
+}
+
+function differs(what, got, want) {
+  return new Error(`${what} is not the file that dist/SHA256SUMS names, and was not run: its SHA-256 is ${got}, `
+    + `not ${want}. Do not run it by hand. Compare both with the assets of the release, and report the difference: `
+    + 'https://github.com/ephemeral-ci/jfrog-token/security');
 }
 
 // What differs from the binary for Linux is a tenth of a binary, and every job downloads all of them: so in a release
 // those for macOS and Windows are Zstandard frames that have it as their dictionary (docs/performance.md).
-function unpack(binary) {
-  const base = read(`jfrog-token-linux-${goarch}`);
-  const patch = read(`${path.basename(binary)}.patch`);
+function unpack(binary, want) {
+  const name = path.basename(binary);
+  const dictionary = read(`jfrog-token-linux-${goarch}`);
+  const patch = read(`${name}.patch`);
   const { constants: zstd, zstdDecompressSync } = require('node:zlib');
   let bytes;
   try {
-    bytes = zstdDecompressSync(patch, { dictionary: base, params: { [zstd.ZSTD_d_windowLogMax]: 25 } });
+    const params = { [zstd.ZSTD_d_windowLogMax]: 25 };
+    bytes = zstdDecompressSync(patch, { dictionary, params, maxOutputLength: 64 << 20 });
   } catch (err) {
-    throw new Error(`cannot unpack dist/${path.basename(binary)}.patch with Node ${process.version} (${err.message}). `
+    throw new Error(`cannot unpack dist/${name}.patch with Node ${process.version} (${err.message}). `
       + 'It takes Node 24.6 or later, which the runner has from version 2.329.0 on.');
   }
+  const got = createHash('sha256').update(bytes).digest('hex');
+  if (got !== want) throw differs(`what dist/${name}.patch unpacks to`, got, want);
   // Another job may do the same here: neither sees half a file.
-  const own = `${binary}.${process.pid}`;
+  const own = `${binary}.${randomUUID()}`;
   try {
-    fs.writeFileSync(own, bytes, { mode: 0o755 });
-    fs.renameSync(own, binary);
+    fs.writeFileSync(own, bytes, { mode: 0o755, flag: 'wx' });
+    rename(own, binary);
   } catch (err) {
     fs.rmSync(own, { force: true });
-    // Windows replaces no program that runs.
-    if (!fs.existsSync(binary)) throw new Error(`cannot write dist/${path.basename(binary)} (${err.code})`);
+    throw new Error(`cannot write dist/${name} (${err.code})`);
+  }
+}
+
+// On Windows a virus scanner holds a new program for a moment, and a program that runs cannot be replaced:
+// https://github.com/isaacs/node-graceful-fs/issues/119
+function rename(from, to) {
+  for (let wait = 20; ; wait *= 2) {
+    try {
+      return fs.renameSync(from, to);
+    } catch (err) {
+      if (!windows || wait > 2000) throw err;
+      if (fs.existsSync(to)) return fs.rmSync(from, { force: true });
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, wait);
+    }
   }
 }
 

@@ -290,7 +290,15 @@ test('two jobs may unpack at once', patches, async (t) => {
 test('what was unpacked is not run if it has another digest', patches, async (t) => {
   const a = patched(t, script('console.log("ran")'));
   fs.writeFileSync(a.sums, fs.readFileSync(a.sums).toString().replace(a.digest, '0'.repeat(64)));
-  await refuses(start(a, 'main.js', a), 'was not run', a.digest);
+  await refuses(start(a, 'main.js', a), 'unpacks to', 'was not run', a.digest);
+  assert.ok(!fs.existsSync(a.binary), 'it stays in memory');
+});
+
+test('a patch that unpacks to too much is refused', patches, async (t) => {
+  const a = patched(t, script('console.log("ran")'));
+  fs.writeFileSync(`${a.binary}.patch`, zlib.zstdCompressSync(Buffer.alloc(65 << 20)));
+  await refuses(start(a, 'main.js', a), 'cannot unpack');
+  assert.ok(!fs.existsSync(a.binary));
 });
 
 test('a binary that was unpacked and then changed is not run', patches, async (t) => {

@@ -54,11 +54,15 @@ type CA struct {
 // NewCA makes a certificate authority.
 func NewCA() *CA {
 	key := newECKey()
+	return &CA{cert: authorityCertificate(key, time.Now().AddDate(20, 0, 0)), key: key}
+}
+
+func authorityCertificate(key *ecdsa.PrivateKey, notAfter time.Time) *x509.Certificate {
 	template := &x509.Certificate{
 		SerialNumber:          big.NewInt(1),
 		Subject:               pkix.Name{CommonName: "jfrogtest CA"},
 		NotBefore:             time.Now().AddDate(-20, 0, 0),
-		NotAfter:              time.Now().AddDate(20, 0, 0),
+		NotAfter:              notAfter,
 		IsCA:                  true,
 		BasicConstraintsValid: true,
 		KeyUsage:              x509.KeyUsageCertSign,
@@ -67,7 +71,7 @@ func NewCA() *CA {
 	check(err)
 	cert, err := x509.ParseCertificate(der)
 	check(err)
-	return &CA{cert: cert, key: key}
+	return cert
 }
 
 func newECKey() *ecdsa.PrivateKey {
@@ -85,6 +89,13 @@ func (c *CA) PEM() []byte {
 func (c *CA) Pool() *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AddCert(c.cert)
+	return pool
+}
+
+// Expired holds an earlier certificate of the authority alone, which has expired.
+func (c *CA) Expired() *x509.CertPool {
+	pool := x509.NewCertPool()
+	pool.AddCert(authorityCertificate(c.key, time.Now().AddDate(-1, 0, 0)))
 	return pool
 }
 

@@ -47,9 +47,13 @@ func (s Set) Usual() *x509.CertPool {
 	}
 	for _, file := range list {
 		pem, err := os.ReadFile(file)
-		if pool := x509.NewCertPool(); err == nil && pool.AppendCertsFromPEM(pem) {
+		if err != nil {
+			continue
+		}
+		if pool := x509.NewCertPool(); pool.AppendCertsFromPEM(pem) {
 			return s.add(pool)
 		}
+		break // crypto/x509 reads no other file either
 	}
 	return s.All()
 }

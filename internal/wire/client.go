@@ -164,8 +164,10 @@ func (c *Client) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	r = r.Clone(ctx)
 	r.Header.Set("User-Agent", c.options.UserAgent)
+	triedAll := c.needAll.Load()
 	res, err := c.next(r).RoundTrip(r)
-	if unknownAuthority(err) && !c.needAll.Swap(true) && rewind(r) {
+	if !triedAll && unverified(err) && rewind(r) {
+		c.needAll.Store(true)
 		res, err = c.next(r).RoundTrip(r)
 	}
 	if err != nil {
@@ -193,9 +195,10 @@ func (c *Client) next(r *http.Request) http.RoundTripper {
 	return c.usual()
 }
 
-func unknownAuthority(err error) bool {
-	var unknown x509.UnknownAuthorityError
-	return errors.As(err, &unknown)
+// unverified reports whether no root that was tried verifies a certificate. Of an
+// authority that has two, one expired, the usual ones may have that one alone.
+func unverified(err error) bool {
+	return errors.As(err, new(*tls.CertificateVerificationError)) && !errors.As(err, new(x509.HostnameError))
 }
 
 // rewind makes r ready to be sent although an attempt failed before it was, and

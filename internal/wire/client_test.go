@@ -10,9 +10,9 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -316,27 +316,46 @@ func FuzzParseRetryAfter(f *testing.F) {
 	})
 }
 
-// A root that is in no usual place: the request is sent once, whole, and later ones do not try the usual roots again.
+// A root that is in no usual place, beside one that is and has expired: requests are sent once, whole, also if several
+// meet that server at once, and later ones do not try the usual roots again.
 func TestAnAuthorityThatIsNotUsual(t *testing.T) {
 	t.Parallel()
-	var bodies []string
+	var bodies sync.Map
 	u := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
-		bodies = append(bodies, string(body))
+		if _, twice := bodies.LoadOrStore(string(body), true); twice {
+			t.Errorf("%s arrived twice", body)
+		}
 		w.WriteHeader(http.StatusNoContent)
 	})
-	usual := 0
+	var usual atomic.Int32
 	c := wire.New(wire.Options{
-		Roots:    func() *x509.CertPool { usual++; return x509.NewCertPool() },
+		Roots:    func() *x509.CertPool { usual.Add(1); return x509.NewCertPool() },
 		AllRoots: authority().Pool,
 	})
 	c.Connect(t.Context(), u)
-	for range 2 {
-		if _, err := c.Do(t.Context(), wire.Request{Method: http.MethodPost, URL: u, Body: "whole"}, nil); err != nil {
-			t.Fatal(err)
-		}
+	var all sync.WaitGroup
+	for i := range 8 {
+		all.Go(func() {
+			if _, err := c.Do(t.Context(), wire.Request{Method: http.MethodPost, URL: u, Body: i}, nil); err != nil {
+				t.Error(err)
+			}
+		})
 	}
-	if want := []string{`"whole"`, `"whole"`}; !slices.Equal(bodies, want) || usual != 1 {
-		t.Errorf("expected %q, %d to be %q, 1", bodies, usual, want)
+	all.Wait()
+	arrived := 0
+	bodies.Range(func(_, _ any) bool { arrived++; return true })
+	if arrived != 8 || usual.Load() != 1 {
+		t.Errorf("expected %d requests and %d loads of the usual roots to be 8 and 1", arrived, usual.Load())
+	}
+}
+
+// The usual roots have an authority's certificate that has expired, and the one that replaces it is elsewhere.
+func TestAnAuthorityWhoseUsualCertificateHasExpired(t *testing.T) {
+	t.Parallel()
+	u := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	c := wire.New(wire.Options{Roots: authority().Expired, AllRoots: authority().Pool})
+	if _, err := c.Do(t.Context(), wire.Request{Method: http.MethodGet, URL: u}, nil); err != nil {
+		t.Fatal(err)
 	}
 }
