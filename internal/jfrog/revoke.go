@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/ephemeral-ci/jfrog-token/internal/secret"
 	"github.com/ephemeral-ci/jfrog-token/internal/wire"
@@ -43,7 +44,7 @@ func (c *Client) Revoke(ctx context.Context, bearer secret.String, t Target) (Ou
 	switch {
 	case t.Self && (t.Me || id == ""): // DELETE …/tokens/ is a 405
 		id = "me"
-	case id == "", id == ".", id == "..", id == "me":
+	case id == "", id == ".", id == "..", id == "me", strings.ContainsAny(id, `/\`):
 		return FailedRevoke, refused(OpRevoke, errID)
 	}
 	var outcome Outcome
