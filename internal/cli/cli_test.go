@@ -189,7 +189,7 @@ func (j *job) step(command string, variables ...string) (code int, log string) {
 		j.Fatal(err)
 	}
 	cmd := exec.Command(binary, command)
-	cmd.Env = append(j.environ(variables...), asStep+"=1", "GOCOVERDIR="+os.TempDir())
+	cmd.Env = append(j.environ(variables...), asStep+"=1", "GOCOVERDIR="+os.TempDir(), "GORACE=atexit_sleep_ms=20")
 	out, err := cmd.CombinedOutput()
 	if err != nil && !errors.As(err, new(*exec.ExitError)) {
 		j.Fatal(err)

@@ -17,7 +17,7 @@ const tooLong = 30 * time.Second
 func TestFaults(t *testing.T) {
 	t.Parallel()
 	for i, c := range cells(requests) {
-		if raceEnabled && i%80 != 0 || testing.Short() && i%4 != 0 {
+		if raceEnabled && i%120 != 0 || testing.Short() && i%4 != 0 {
 			continue // most cells run the same code
 		}
 		t.Run(c.request.name+"/"+c.name, func(t *testing.T) {
