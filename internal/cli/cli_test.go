@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -432,5 +434,30 @@ func TestExpiredStatesAreDropped(t *testing.T) {
 	got := strings.Join(left(t), " ")
 	if strings.Contains(got, "AAAA") || !strings.Contains(got, "BBBB") || !strings.Contains(got, "CCCC") {
 		t.Errorf("expected %q to be without the first", got)
+	}
+}
+
+// A token that a platform lists twice is revoked once, and counted once.
+func TestSweepOfATokenThatIsListedTwice(t *testing.T) {
+	const token = `{"token_id":"a","description":"GitHub acme/app [jt-ABCDEFGHIJKLMNOP]","issued_at":1}`
+	revoked := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Method == http.MethodDelete:
+			revoked++
+		case strings.HasSuffix(r.URL.Path, "/me"):
+			fmt.Fprint(w, `{"token_id":"own"}`)
+		case revoked > 0:
+			fmt.Fprint(w, `{"tokens":[]}`)
+		default:
+			fmt.Fprintf(w, `{"tokens":[%s,%s]}`, token, token)
+		}
+	}))
+	defer server.Close()
+	var out bytes.Buffer
+	code := cli.Run(t.Context(), []string{"sweep", "--description-prefix", "GitHub acme/app", "--older-than", "1h"},
+		[]string{"JFROG_TOKEN_URL=" + server.URL, "JFROG_TOKEN_ACCESS_TOKEN=an-opaque-credential"}, &out, &out)
+	if code != 0 || revoked != 1 || !strings.Contains(out.String(), "sweep: 1 token revoked, ") {
+		t.Errorf("expected %d, %d to be 0, 1: %s", code, revoked, out.String())
 	}
 }

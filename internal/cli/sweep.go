@@ -97,9 +97,11 @@ func (s *sweep) takes(t jfrog.Listed, date time.Time) bool {
 	if !s.now.IsZero() {
 		date = s.now
 	}
-	return t.ID != s.own && !s.seen[maphash.String(s.seed, t.ID)] &&
+	return t.ID != s.own && !s.seen[s.hash(t)] &&
 		orphaned(t, s.cfg.DescriptionPrefix, s.cfg.OlderThan, date)
 }
+
+func (s *sweep) hash(t jfrog.Listed) uint64 { return maphash.String(s.seed, t.ID) }
 
 func (s *sweep) countWouldRevoke(t jfrog.Listed) {
 	if s.sayWouldRevoke(t); t.MayRefuse() {
@@ -112,7 +114,10 @@ func (s *sweep) countWouldRevoke(t jfrog.Listed) {
 // revokeAll revokes tokens, and reports whether any is gone.
 func (s *sweep) revokeAll(tokens []jfrog.Listed) (gone bool, err error) {
 	for _, t := range tokens {
-		s.seen[maphash.String(s.seed, t.ID)] = true
+		if s.seen[s.hash(t)] { // listed twice
+			continue
+		}
+		s.seen[s.hash(t)] = true
 		if s.over() {
 			return false, errTimeout
 		}
