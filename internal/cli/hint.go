@@ -70,6 +70,10 @@ func (r *run) hint(err error, j *job) hint {
 	case !errors.As(err, &e):
 		return hint{}
 	}
+	if cut := (*jfrog.CutError)(nil); errors.As(err, &cut) && e.Retryable() {
+		return say("a-list-that-was-cut", "The rest of the list did not come. Run the command again; if that takes "+
+			"longer than %s, raise it, or list less with %s.", r.inputs.Name("timeout"), r.inputs.Name("description-prefix"))
+	}
 	isJFrog := errors.As(err, &refusal)
 	if jfrog.KindOf(err) == jfrog.Other || e.HTML || e.Location != "" {
 		at := access

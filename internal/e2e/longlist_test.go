@@ -21,15 +21,15 @@ const many = 100_000
 func big(tb testing.TB, config jfrogtest.Config, n int) *Site {
 	tb.Helper()
 	config.Tokens = []jfrogtest.StoredToken{{User: "admin", Scope: "applied-permissions/admin"}}
+	config.Many = jfrogtest.ManyTokens{Count: n, StoredToken: jfrogtest.StoredToken{
+		User: "ci-bot", Age: 40_000, ExpiresIn: 36_000,
+		Description: "GitHub acme/app Build and test run 4711 attempt 1 job integration [jt-AAAAAAAAAAAAAAAA]",
+	}}
 	site, err := NewSite(Options{JFrog: config, Dir: tb.TempDir(), Action: action, Binary: binary})
 	if err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(site.Close)
-	site.Platform.Seed(n, jfrogtest.StoredToken{
-		User: "ci-bot", Age: 40_000, ExpiresIn: 36_000,
-		Description: "GitHub acme/app Build and test run 4711 attempt 1 job integration [jt-AAAAAAAAAAAAAAAA]",
-	})
 	return site
 }
 

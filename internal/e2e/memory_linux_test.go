@@ -52,7 +52,6 @@ func measured(tb testing.TB, cmd *exec.Cmd) (kib func() int) {
 }
 
 // TestListAndSweepOfMany: what they say of many tokens is true, and they hold few of them.
-// Not beside others: a list has 20 s.
 func TestListAndSweepOfMany(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector takes memory too")

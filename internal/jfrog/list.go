@@ -87,7 +87,7 @@ func (c *Client) List(ctx context.Context, bearer secret.String, q Query) iter.S
 				},
 			}, nil)
 			if err != nil && p.passed > 0 {
-				cut = fmt.Errorf("list was cut after %d tokens: %w", p.passed, err)
+				cut = &CutError{p.passed, err}
 				return nil
 			}
 			return err
@@ -102,6 +102,18 @@ func (c *Client) List(ctx context.Context, bearer secret.String, q Query) iter.S
 		}
 	}
 }
+
+// CutError is a list whose end did not come, although its beginning did.
+type CutError struct {
+	After int // tokens
+	Err   error
+}
+
+func (e *CutError) Error() string {
+	return fmt.Sprintf("list was cut after %d tokens: %v", e.After, e.Err)
+}
+
+func (e *CutError) Unwrap() error { return e.Err }
 
 // Page is a part of a list.
 type Page struct {

@@ -36,6 +36,7 @@ type Config struct {
 
 	Users     []User        `json:"users"`
 	Tokens    []StoredToken `json:"tokens"`
+	Many      ManyTokens    `json:"many"`
 	Providers []Provider    `json:"providers"`
 
 	NonAdminGroups *bool `json:"non_admin_groups"` // non-admins may ask for a subset of their groups; true unless set
@@ -85,6 +86,13 @@ type StoredToken struct {
 	ForceRevocable bool   `json:"force_revocable"`
 	Audience       string `json:"audience"`
 	Description    string `json:"description"`
+}
+
+// ManyTokens are Count tokens like StoredToken, the last one, each issued a second after the one before. They have no
+// secret, which takes long to make, and nobody can use them.
+type ManyTokens struct {
+	Count int `json:"count"`
+	StoredToken
 }
 
 // Provider is an OIDC integration.

@@ -93,16 +93,12 @@ func (p *Platform) stored(i int) *token {
 	return p.tokens[:len(p.cfg.Tokens)][i]
 }
 
-// Seed enters n tokens like s, the last one, each issued a second after the one before. They have no secret, which takes
-// long to make, and nobody can use them.
-func (p *Platform) Seed(n int, s StoredToken) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	now := p.now()
-	s.Age += n
-	for range n {
-		s.Age--
-		t := p.newStored(s, now)
+// seed enters the many.
+func (p *Platform) seed(many ManyTokens, now time.Time) {
+	many.Age += many.Count
+	for range many.Count {
+		many.Age--
+		t := p.newStored(many.StoredToken, now)
 		t.configured = false
 		p.enter(t)
 	}

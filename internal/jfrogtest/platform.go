@@ -47,6 +47,7 @@ func New(cfg Config, issuer *Issuer, client *http.Client) (*Platform, error) {
 	for _, stored := range cfg.Tokens {
 		p.issue(p.newStored(stored, now))
 	}
+	p.seed(cfg.Many, now)
 	for _, r := range p.routes() {
 		p.route(r)
 	}

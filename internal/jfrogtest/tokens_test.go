@@ -276,7 +276,8 @@ func TestList(t *testing.T) {
 	w = newWorld(t, Config{Tokens: tokens, Sequential: true, IgnoreOrder: true}, IssuerConfig{})
 	count(bot, "?order_by=created", bot, reference, 5)
 	count(bot, "?order_by=created&descending_order=true", bot, reference, 5)
-	w.Seed(2, StoredToken{User: "ci-bot", Description: "seeded"})
+	many := ManyTokens{2, StoredToken{User: "ci-bot", Description: "seeded"}}
+	w = newWorld(t, Config{Tokens: tokens, Sequential: true, Many: many}, IssuerConfig{})
 	w.want(w.do("GET", api+"tokens?description=seeded", w.Stored(bot), nil), 200, "000000000008")
 	if alive := w.Alive(); len(alive) != 2 || !alive[0].IssuedAt.Before(alive[1].IssuedAt) {
 		t.Errorf("alive: %+v", alive)

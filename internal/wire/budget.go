@@ -28,7 +28,8 @@ import (
 //
 // revoke is cleanup from its start.
 const (
-	// AttemptLimit bounds one attempt, from dialing to the last byte.
+	// AttemptLimit bounds one attempt, from dialing to the last byte, and of a
+	// response that is decoded as it comes each wait for more.
 	AttemptLimit = 20 * time.Second
 	// Grace is how long a request that may be making a token goes on after
 	// the signal.

@@ -199,7 +199,7 @@ func TestAttempt(t *testing.T) {
 				if c.signal != never {
 					time.AfterFunc(c.signal, func() { cancel(errSignal) })
 				}
-				one, end := attempt(ctx, c.mints)
+				one, _, end := attempt(ctx, c.mints)
 				defer end()
 				<-one.Done()
 				if got := time.Since(start); got != c.want {

@@ -270,7 +270,7 @@ func (c *Client) Do(ctx context.Context, r Request, response any) (status int, e
 		fail.Broken(ctx, ctx.Err())
 		return 0, fail
 	}
-	ctx, cancel := attempt(ctx, r.Mints)
+	ctx, limit, cancel := attempt(ctx, r.Mints)
 	defer cancel()
 	var wrote atomic.Bool
 	if r.Stream != nil {
@@ -316,7 +316,7 @@ func (c *Client) Do(ctx context.Context, r Request, response any) (status int, e
 		*r.TLS = *res.TLS
 	}
 	if r.Stream != nil && good(res.StatusCode) && res.StatusCode != http.StatusNoContent {
-		if !fail.stream(ctx, res.Body, r.Stream) {
+		if !fail.stream(ctx, &paced{res.Body, limit}, r.Stream) {
 			return res.StatusCode, fail
 		}
 		return res.StatusCode, nil
@@ -352,23 +352,25 @@ func (r Request) encode() (io.Reader, error) {
 	return bytes.NewReader(b), err
 }
 
-// attempt derives the context of one attempt. Canceling ctx ends it at once,
-// or, where the request mints, after Grace; ctx's deadline always does.
-func attempt(ctx context.Context, mints bool) (context.Context, context.CancelFunc) {
-	limit := time.Now().Add(AttemptLimit)
-	if d, ok := ctx.Deadline(); ok && d.Before(limit) {
-		limit = d
+// attempt derives the context of one attempt. The timer ends it after
+// AttemptLimit. Canceling ctx ends it at once, or, where the request mints, after
+// Grace; ctx's deadline always does.
+func attempt(ctx context.Context, mints bool) (context.Context, *time.Timer, context.CancelFunc) {
+	c, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	release := func() {}
+	if deadline, ok := ctx.Deadline(); ok {
+		c, release = context.WithDeadlineCause(c, deadline, errAttemptLimit)
 	}
-	c, cancel := context.WithDeadlineCause(context.WithoutCancel(ctx), limit, errAttemptLimit)
+	limit := time.AfterFunc(AttemptLimit, func() { cancel(errAttemptLimit) })
 	grace := time.Duration(0)
 	if mints {
 		grace = Grace
 	}
 	stop := context.AfterFunc(ctx, func() {
 		if errors.Is(ctx.Err(), context.Canceled) {
-			t := time.AfterFunc(grace, cancel)
+			t := time.AfterFunc(grace, func() { cancel(nil) })
 			context.AfterFunc(c, func() { t.Stop() })
 		}
 	})
-	return c, func() { stop(); cancel() }
+	return c, limit, func() { stop(); limit.Stop(); release(); cancel(nil) }
 }

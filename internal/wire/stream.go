@@ -6,13 +6,13 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"time"
 )
 
 // maxStream bounds a response that is decoded as it comes, in bytes: that is nearly
-// a million of JFrog's tokens, more than are decoded within AttemptLimit. maxValue
-// bounds what of it is held at a time, which is a token, or a text that nobody
-// reads. JFrog bounds a token's description by 1,024 characters, and its scope by
-// 500.
+// a million of JFrog's tokens. maxValue bounds what of it is held at a time, which
+// is a token, or a text that nobody reads. JFrog bounds a token's description by
+// 1,024 characters, and its scope by 500.
 const (
 	maxStream = 256 << 20
 	maxValue  = 64 << 10
@@ -43,6 +43,21 @@ func (e *Error) stream(ctx context.Context, body io.Reader, decode func(*json.De
 		e.notJSON(html)
 	}
 	return false
+}
+
+// paced is a body that is decoded as it comes. AttemptLimit bounds each wait for
+// more of it, as a long one takes longer on a slow line, and what is done with what
+// has come is not the other side's time.
+type paced struct {
+	io.Reader
+	limit *time.Timer
+}
+
+// Read implements io.Reader.
+func (p *paced) Read(b []byte) (int, error) {
+	p.limit.Reset(AttemptLimit)
+	defer p.limit.Stop()
+	return p.Reader.Read(b)
 }
 
 // stream is what a decoder reads. It bounds what the decoder holds.
