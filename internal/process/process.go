@@ -52,7 +52,7 @@ func sameFile(a, b Output) bool {
 	}
 	info, err := f.Stat()
 	info2, err2 := g.Stat()
-	return err == nil && err2 == nil && os.SameFile(info, info2)
+	return err == nil && err2 == nil && hasIdentity(info) && os.SameFile(info, info2)
 }
 
 // Process is a command that was started.
