@@ -27,3 +27,19 @@ func lock(f *os.File) bool { return tryLock(f) }
 func tryLock(f *os.File) bool {
 	return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != syscall.EWOULDBLOCK
 }
+
+// removeUnlocked removes a file that no process has locked.
+func removeUnlocked(path string) {
+	f, err := os.Open(path)
+	if err != nil {
+		return
+	}
+	if tryLock(f) {
+		_ = os.Remove(path)
+	}
+	_ = f.Close()
+}
+
+// beingRemoved reports whether an error is that of something which is just being
+// removed. Here that is there, or is not.
+func beingRemoved(error) bool { return false }

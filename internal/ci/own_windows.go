@@ -1,8 +1,10 @@
 package ci
 
 import (
+	"errors"
 	"io/fs"
 	"os"
+	"syscall"
 )
 
 // ownedAlone is left to the access control lists of the workspace.
@@ -21,3 +23,16 @@ func lock(f *os.File) bool { return f.Close() == nil }
 
 // tryLock leaves the file open, which keeps others from removing it there.
 func tryLock(*os.File) bool { return true }
+
+// removeUnlocked removes a file that no process has open.
+func removeUnlocked(path string) { _ = os.Remove(path) }
+
+// beingRemoved reports whether an error is that of something which is just being
+// removed: its name can neither be used nor made again until the last process has
+// closed it
+// (https://learn.microsoft.com/windows/win32/api/fileapi/nf-fileapi-deletefilew).
+func beingRemoved(err error) bool {
+	return errors.Is(err, syscall.ERROR_ACCESS_DENIED) || errors.Is(err, sharingViolation)
+}
+
+const sharingViolation = syscall.Errno(32)

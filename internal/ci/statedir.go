@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 )
 
 // stateDir holds one state file for each mint, <marker>.json. Two processes
@@ -47,7 +48,10 @@ func (d *stateDir) tmp(name string) string {
 func again(do func() error) error {
 	var err error
 	for range 20 {
-		if err = do(); !errors.Is(err, fs.ErrNotExist) {
+		err = do()
+		if beingRemoved(err) {
+			time.Sleep(5 * time.Millisecond)
+		} else if !errors.Is(err, fs.ErrNotExist) {
 			break
 		}
 	}
@@ -250,12 +254,6 @@ func (d *stateDir) removeLeft() {
 		if !isTmp || !errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		path := filepath.Join(d.path, e.Name())
-		if f, err := os.Open(path); err == nil {
-			if tryLock(f) {
-				_ = os.Remove(path)
-			}
-			_ = f.Close()
-		}
+		removeUnlocked(filepath.Join(d.path, e.Name()))
 	}
 }
