@@ -28,6 +28,9 @@ func tryLock(f *os.File) bool {
 	return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != syscall.EWOULDBLOCK
 }
 
+// errOtherDevice is that of a link, or of renaming, across file systems.
+const errOtherDevice = syscall.EXDEV
+
 // removeUnlocked removes a file that no process has locked.
 func removeUnlocked(path string) {
 	f, err := os.Open(path)

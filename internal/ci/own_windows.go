@@ -35,4 +35,9 @@ func beingRemoved(err error) bool {
 	return errors.Is(err, syscall.ERROR_ACCESS_DENIED) || errors.Is(err, sharingViolation)
 }
 
-const sharingViolation = syscall.Errno(32)
+// https://learn.microsoft.com/windows/win32/debug/system-error-codes--0-499-
+const (
+	sharingViolation = syscall.Errno(32)
+	// errOtherDevice is that of a link, or of renaming, across volumes.
+	errOtherDevice = syscall.Errno(17)
+)

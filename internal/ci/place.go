@@ -6,15 +6,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 )
 
 var (
-	errSymlink     = errors.New("it is a symbolic link, or leads through one")
-	errForeign     = errors.New("there is one that jfrog-token did not write")
-	errNotDir      = errors.New("it is not a directory")
-	errOtherDevice = error(syscall.EXDEV)
-	errOthers      = errors.New("it belongs to another user, or others may write to it")
+	errSymlink = errors.New("it is a symbolic link, or leads through one")
+	errForeign = errors.New("there is one that jfrog-token did not write")
+	errNotDir  = errors.New("it is not a directory")
+	errOthers  = errors.New("it belongs to another user, or others may write to it")
 )
 
 // noSymlink refuses a path that leads through a symbolic link below the working

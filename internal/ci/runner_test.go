@@ -255,8 +255,8 @@ func TestAnnotationInOneLine(t *testing.T) {
 		r.Error("what failed", "what to do", "::add-mask::x\n##[error]y")
 		r.Warning("one line")
 		want := "::error::what failed\nwhat to do\n: add-mask::x\\x0a# #[error]y\n::warning::one line\n"
-		if out.String() != want {
-			t.Errorf("%s: expected %q to be %q", name, out.String(), want)
+		if got := strings.ReplaceAll(out.String(), "\r\n", "\n"); got != want {
+			t.Errorf("%s: expected %q to be %q", name, got, want)
 		}
 	}
 }

@@ -176,7 +176,7 @@ func (p *Process) Pass(s os.Signal) {
 func (p *Process) Drain() error {
 	var failed error
 	for _, c := range p.passed {
-		if err := <-c; err != nil && !errors.Is(err, syscall.EPIPE) {
+		if err := <-c; err != nil && !nobodyReads(err) {
 			failed = plain(err)
 		}
 	}

@@ -47,3 +47,20 @@ func TestSameFile(t *testing.T) {
 		}
 	}
 }
+
+// Where nobody reads what a command prints, that is no failure: so it is in a pipe to head.
+func TestNobodyReads(t *testing.T) {
+	t.Parallel()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	if _, err = w.WriteString("x"); !nobodyReads(err) {
+		t.Errorf("expected %v to be that of a pipe that nobody reads", err)
+	}
+	w.Close()
+	if _, err = w.WriteString("x"); nobodyReads(err) {
+		t.Errorf("expected %v to be another one", err)
+	}
+}

@@ -3,6 +3,7 @@
 package process
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -45,6 +46,9 @@ func (p *Process) pass(s os.Signal) {
 		_ = p.cmd.Process.Signal(signal)
 	}
 }
+
+// nobodyReads reports whether a write failed because the other end is closed.
+func nobodyReads(err error) bool { return errors.Is(err, syscall.EPIPE) }
 
 // hasIdentity reports whether os.SameFile can tell a file from others.
 func hasIdentity(fs.FileInfo) bool { return true }

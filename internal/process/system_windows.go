@@ -1,9 +1,11 @@
 package process
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"os/exec"
+	"syscall"
 )
 
 // setApart does nothing: Windows has no such groups.
@@ -12,6 +14,15 @@ func setApart(*exec.Cmd, bool) bool { return false }
 // pass does nothing: the console has told the command as well, and there is no
 // other signal.
 func (p *Process) pass(os.Signal) {}
+
+// nobodyReads reports whether a write failed because the other end is closed, or
+// just closes.
+func nobodyReads(err error) bool {
+	return errors.Is(err, syscall.ERROR_BROKEN_PIPE) || errors.Is(err, noData)
+}
+
+// https://learn.microsoft.com/windows/win32/debug/system-error-codes--0-499-
+const noData = syscall.Errno(232)
 
 // hasIdentity reports whether os.SameFile can tell a file from others: it takes
 // any two pipes for one, and any two consoles
