@@ -253,7 +253,7 @@ func TestExitCodes(t *testing.T) {
 		{"an input is missing", "sweep", nil, 2, "JFROG_TOKEN_OLDER_THAN"},
 		{"an unknown command", "mnt", nil, 2, "unknown command"},
 		{"JFrog refuses", "mint", func(j *job) { j.env["JFROG_TOKEN_ACCESS_TOKEN"] = "nobodys-token" }, 1, "HTTP 401"},
-		{"the network refuses", "mint", func(j *job) { j.env["JFROG_TOKEN_URL"] = closed(j.T) }, 1, "connection refused"},
+		{"the network refuses", "mint", func(j *job) { j.env["JFROG_TOKEN_URL"] = closed(j.T) }, 1, "dial tcp 127.0.0.1:"},
 		{"the CI refuses", "mint", func(j *job) {
 			if err := os.WriteFile("theirs", []byte("theirs\n"), 0o600); err != nil {
 				j.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -196,6 +197,9 @@ func TestWhereInputsComeFrom(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
+			if runtime.GOOS == "windows" && c.name == "lower case is no input" {
+				c.want = "a1"
+			}
 			got, _, _ := c.env.source("INPUT_", "PLUGIN_").find(input("project-key"))
 			if got != c.want {
 				t.Errorf("expected %q to be %q", got, c.want)

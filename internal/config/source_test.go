@@ -2,6 +2,7 @@ package config
 
 import (
 	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -108,6 +109,9 @@ func TestUnknownVariables(t *testing.T) {
 		// Not misspelt: it counts if the dashed one does not exist.
 		{"INPUT_", "INPUT_EXPIRES_IN", ""},
 	} {
+		if runtime.GOOS == "windows" && strings.ToUpper(c.variable) != c.variable {
+			c.says = "" // it is the same variable there
+		}
 		s := env{c.variable: "x"}.source(c.prefix)
 		s.Shared = "INPUT_"
 		if got := strings.Join(s.misspelt(), "\n"); got != c.says {

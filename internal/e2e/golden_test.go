@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"maps"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/ephemeral-ci/jfrog-token/internal/jfrogtest"
 )
@@ -31,12 +33,25 @@ var fixups = []struct {
 	{regexp.MustCompile(`expired \d[0-9hms.]* before`), "expired <span> before"},
 }
 
+// systemErrors replaces what Windows says, in the language of the machine, by what the goldens have.
+var systemErrors = strings.NewReplacer(func() []string {
+	if runtime.GOOS != "windows" {
+		return nil
+	}
+	const fileNotFound, pathNotFound, refused = syscall.Errno(2), syscall.Errno(3), syscall.Errno(10061)
+	return []string{
+		fileNotFound.Error(), "no such file or directory", pathNotFound.Error(), "no such file or directory",
+		"connectex: " + refused.Error(), "connect: connection refused",
+	}
+}()...)
+
 // fixed replaces addresses, times and secrets by names.
 func (s *scenario) fixed(text string) string {
 	for _, k := range s.secrets() {
 		text = strings.ReplaceAll(text, k.Value, "<"+k.Name+">")
 	}
 	text = s.urls.Replace(text)
+	text = systemErrors.Replace(text)
 	for _, f := range fixups {
 		text = f.pattern.ReplaceAllString(text, f.with)
 	}

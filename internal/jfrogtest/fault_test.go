@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -100,11 +101,15 @@ func TestFaultConnections(t *testing.T) {
 		_, err := w.send(req)
 		return err
 	}
+	reset := syscall.ECONNRESET
+	if runtime.GOOS == "windows" {
+		reset = 10054 // WSAECONNRESET
+	}
 	for _, test := range []struct {
 		kind string
 		want error
 	}{
-		{"close", io.EOF}, {"reset", syscall.ECONNRESET}, {"truncate", io.ErrUnexpectedEOF}, {"garbage", nil},
+		{"close", io.EOF}, {"reset", reset}, {"truncate", io.ErrUnexpectedEOF}, {"garbage", nil},
 		{"hang", context.DeadlineExceeded}, {"slow", context.DeadlineExceeded}, {"endless", context.DeadlineExceeded},
 	} {
 		err := fault(Fault{Kind: test.kind})
