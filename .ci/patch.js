@@ -6,6 +6,13 @@ const path = require('node:path');
 const { promisify } = require('node:util');
 const { constants: zstd, zstdCompress, zstdDecompressSync } = require('node:zlib');
 
+// Node 22 has Zstandard, and ignores a dictionary.
+const [major, minor] = process.versions.node.split('.').map(Number);
+if (major < 24 || (major === 24 && minor < 6)) {
+  console.error(`.ci/patch.js needs Node 24.6 or later, and this is ${process.version}`);
+  process.exit(1);
+}
+
 const dist = process.argv[2];
 async function pack(name, goarch) {
   const binary = fs.readFileSync(path.join(dist, name));
