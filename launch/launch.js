@@ -27,7 +27,8 @@ module.exports = function launch(args) {
   try {
     // spawnSync would block the handlers above. A shell would lose INPUT_* names with a dash: dash and busybox do that.
     // Nothing is ever written to the pipe on standard input. The system closes it when this process ends, even by
-    // SIGKILL, which no handler sees: its end tells the binary that nobody will read what it saves and outputs.
+    // SIGKILL, which no handler sees: its end tells the binary that nobody will read what it saves and outputs. On Windows
+    // Node takes the binary along; what it saved is for the post step there as well.
     child = spawn(verifiedBinary(), args, { stdio: ['pipe', 'inherit', 'inherit'] });
   } catch (err) {
     return fail(err.message);
