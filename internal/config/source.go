@@ -191,7 +191,7 @@ func (s *Source) Wrong() error {
 // a misspelt scope must not make a token of full scope.
 func (s *Source) misspelt() []string {
 	var problems []string
-	for _, e := range s.environ {
+	for _, e := range slices.Sorted(slices.Values(s.environ)) {
 		variable, _, _ := strings.Cut(e, "=")
 		prefix, rest := s.looksLike(variable)
 		if prefix == "" || prefix != inputPrefix && rest == "DEBUG" || s.known(variable) {
@@ -232,7 +232,7 @@ func (s *Source) looksLike(variable string) (prefix, rest string) {
 // look: JFROG_TOKEN_… beside an action, INPUT_… in a run: step.
 func (s *Source) elsewhere() []string {
 	var found []string
-	for _, e := range s.environ {
+	for _, e := range slices.Sorted(slices.Values(s.environ)) {
 		variable, value, _ := strings.Cut(e, "=")
 		for _, prefix := range []string{inputPrefix, ourPrefix} {
 			rest, ok := strings.CutPrefix(variable, prefix)

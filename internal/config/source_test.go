@@ -1,6 +1,7 @@
 package config
 
 import (
+	"math/rand/v2"
 	"reflect"
 	"runtime"
 	"slices"
@@ -58,6 +59,28 @@ func TestMisspellings(t *testing.T) {
 					t.Errorf("--%s, %s: expected %v to be %q", name, kind, err, "--"+i.Name)
 				}
 			}
+		}
+	}
+}
+
+// What is said does not depend on the order that the system has the variables in.
+func TestMisspeltInOrder(t *testing.T) {
+	t.Parallel()
+	names := []string{"INPUT_COLOUR", "INPUT_EXPIRE-IN", "INPUT_SCOPES", "INPUT_USER"}
+	var want []string
+	for range 20 {
+		environ := env{}
+		for _, n := range names {
+			environ[n] = "x"
+		}
+		s := environ.source("INPUT_")
+		rand.Shuffle(len(s.environ), func(i, j int) { s.environ[i], s.environ[j] = s.environ[j], s.environ[i] })
+		got := s.misspelt()
+		if want == nil {
+			want = got
+		}
+		if len(got) != len(names) || !slices.Equal(got, want) {
+			t.Fatalf("expected %q to be %q", got, want)
 		}
 	}
 }
