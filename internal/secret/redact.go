@@ -118,13 +118,6 @@ func (r *Redactor) Scrub(text string) string {
 // base64, hex or base64url. A UUID (36) is shorter and stays.
 var tokenShaped = regexp.MustCompile(`eyJ[A-Za-z0-9_\-.=+/%]{8,}|[A-Za-z0-9_\-.=+/%]{44,}`)
 
-// Redact is Redactor.Redact for a single text.
-func Redact(text string, secrets ...String) string {
-	var r Redactor
-	r.Add(secrets...)
-	return r.Redact(text)
-}
-
 // Scrub is Redactor.Scrub for a single text.
 func Scrub(text string, secrets ...String) string {
 	var r Redactor
