@@ -155,7 +155,8 @@ func TestVariable(t *testing.T) {
 }
 
 // Each CI is known by something, but for the last. Each has a section in
-// docs/ci.md, and a scenario in which a token is handed on and revoked there.
+// docs/ci.md and a row of its descriptions, and a scenario in which a token is
+// handed on and revoked there.
 func TestSystems(t *testing.T) {
 	t.Parallel()
 	docs := textOf(t, "../../docs/ci.md")
@@ -175,6 +176,9 @@ func TestSystems(t *testing.T) {
 		}
 		if !strings.Contains(docs, "\n## "+s.docs+"\n") {
 			t.Errorf("%s: expected docs/ci.md to have the section %q", s.name, s.docs)
+		}
+		if !regexp.MustCompile("(?m)^\\| .* \\| `" + s.name + "[ `]").MatchString(docs) {
+			t.Errorf("%s: expected docs/ci.md to say how a description begins", s.name)
 		}
 		on := regexp.MustCompile(`(?m)^User-Agent: .*\(` + s.name + `\)`)
 		if !slices.ContainsFunc(scenarios, on.MatchString) && s != &gitHub { // most of the others are there

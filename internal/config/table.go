@@ -124,7 +124,7 @@ var Inputs = slices.Concat(
 		Input{Name: "env-file", NoAction: true, Commands: "mint check revoke",
 			Help: "File for the variables that the next steps read. Default: env in state-dir."},
 		Input{Name: "state-dir", NoAction: true, Default: ".jfrog-token",
-			Help: "Directory for what revoke needs to know."},
+			Help: "Directory for what revoke needs to know. In a run: step on GitHub, below RUNNER_TEMP."},
 		Input{Name: "mask-output", NoAction: true, kind: boolean, Default: "true", Commands: "exec",
 			Help: "Hide secrets in what the command of exec prints."},
 	),
@@ -146,7 +146,7 @@ var Inputs = slices.Concat(
 	),
 	group("The command", "",
 		Input{Name: "command", kind: choice, values: "mint revoke check list sweep", Default: "mint",
-			Help: "Command to run if none is given as an argument."},
+			Help: "Command to run if none is given as an argument. On a plain command line there is no default."},
 	),
 )
 

@@ -528,25 +528,31 @@ func (w *snippetWorld) check(t *testing.T, uses int) {
 // TestInstallSnippet: the binary is installed if its digest is right, and only then, in any shell.
 func TestInstallSnippet(t *testing.T) {
 	t.Parallel()
-	if runtime.GOOS != "linux" {
-		t.Skip("the snippet is for Linux")
+	if runtime.GOOS == "windows" {
+		t.Skip("the snippet is for Linux and macOS")
 	}
 	const dir = "/ephemeral-ci/jfrog-token/releases/download/v1.0.0/"
 	text := snippetOf(t, "docs/ci.md, Install, sh")
 	const amd64, arm64 = "jfrog-token-linux-amd64", "jfrog-token-linux-arm64"
-	files := map[string]string{amd64: "the binary of amd64\n", arm64: "the binary of arm64\n"}
+	files := map[string]string{
+		amd64: "the binary of amd64\n", arm64: "the binary of arm64\n",
+		"jfrog-token-darwin-amd64": "that of macOS\n", "jfrog-token-darwin-arm64": "that of macOS on arm64\n",
+	}
 	line := func(name, of string) string { return fmt.Sprintf("%x  %s\n", sha256.Sum256([]byte(of)), name) }
 	right := "" // as .ci/dist writes it
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		right += line(name, files[name])
 	}
 	tests := map[string]struct{ machine, sums, want string }{
-		"amd64":           {"x86_64", right, files[amd64]},
-		"arm64":           {"aarch64", right, files[arm64]},
-		"another machine": {"riscv64", right, ""},
-		"wrong digest":    {"x86_64", line(amd64, "another") + line(arm64, files[arm64]), ""},
-		"no digest":       {"x86_64", line(arm64, files[arm64]), ""},
-		"no SHA256SUMS":   {"x86_64", "", ""},
+		"amd64":           {"Linux x86_64", right, files[amd64]},
+		"arm64":           {"Linux aarch64", right, files[arm64]},
+		"macOS, amd64":    {"Darwin x86_64", right, files["jfrog-token-darwin-amd64"]},
+		"macOS, arm64":    {"Darwin arm64", right, files["jfrog-token-darwin-arm64"]},
+		"another machine": {"Linux riscv64", right, ""},
+		"another system":  {"FreeBSD x86_64", right, ""},
+		"wrong digest":    {"Linux x86_64", line(amd64, "another") + line(arm64, files[arm64]), ""},
+		"no digest":       {"Linux x86_64", line(arm64, files[arm64]), ""},
+		"no SHA256SUMS":   {"Linux x86_64", "", ""},
 	}
 	for name, test := range tests {
 		job := snippetJob{steps: []snippetStep{{script: text}}}
@@ -590,11 +596,13 @@ func TestInstallSnippet(t *testing.T) {
 	}
 }
 
-// installTools returns a PATH with an uname of that machine. For busybox there are no tools but its own, and curl.
+// installTools returns a PATH with an uname of that system and machine. For busybox there are no tools but its own, and curl.
 func installTools(t *testing.T, shell []string, machine string) string {
 	t.Helper()
 	first, own := t.TempDir(), t.TempDir()
-	err := os.WriteFile(filepath.Join(first, "uname"), []byte("#!/bin/sh\necho "+machine+"\n"), 0o755)
+	system, machine, _ := strings.Cut(machine, " ")
+	uname := fmt.Sprintf("#!/bin/sh\ncase $1 in -s) echo %s ;; -m) echo %s ;; esac\n", system, machine)
+	err := os.WriteFile(filepath.Join(first, "uname"), []byte(uname), 0o755)
 	if err != nil {
 		t.Fatal(err)
 	}
