@@ -100,9 +100,9 @@ func (r *run) hintInputs(e *config.Error) hint {
 	case e.APIKey:
 		return say("an-api-key", "JFrog's API keys reached their end of life. In JFrog, generate an identity "+
 			"token in your user profile, and store that one.")
-	case e.NoCredential:
+	case e.NoCredential != "":
 		lines := []string{fmt.Sprintf("If %s is set from a secret: is the secret there, and may this job read "+
-			"it?", r.inputs.Name("access-token"))}
+			"it?", e.NoCredential)}
 		a := r.ci.SecretAdvice()
 		return hint{a.Topic, append(lines, a.Lines...)}
 	}

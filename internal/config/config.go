@@ -90,8 +90,9 @@ func (c *Config) NeedsSecond() bool {
 // user sets the input, and none with a value that could be secret.
 type Error struct {
 	Problems []string
-	// NoCredential says that one of them is that no credential is set.
-	NoCredential bool
+	// NoCredential is the name of the stored token, if one of them is that no
+	// credential is set: as the user set it, if it is empty.
+	NoCredential string
 	APIKey       bool // the stored token is one
 }
 

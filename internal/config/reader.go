@@ -15,7 +15,7 @@ type reader struct {
 	*Source
 	c            *Config
 	problems     []string
-	noCredential bool // is set
+	noCredential string
 	apiKey       bool // is set instead of a token
 }
 
@@ -243,8 +243,9 @@ func (r *reader) refresh() {
 // missing is the problem of a job that says neither who it is nor what
 // token it has. A secret that is not there is a blank input in most CIs.
 func (r *reader) missing() {
-	r.noCredential = true
+	r.noCredential = r.Name("access-token")
 	if variable := r.blank("access-token"); variable != "" {
+		r.noCredential = variable
 		r.problems = append(r.problems, variable+": is empty")
 		return
 	}
