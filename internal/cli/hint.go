@@ -224,9 +224,13 @@ func (j *job) hintRefusal(r *jfrog.Error) hint {
 		return say("an-identity-mapping-without-a-user", "The identity mapping names no user, and JFrog "+
 			"creates a token only for a user. Set the user name in the mapping, or %s.", v("username"))
 	case jfrog.NoGroup:
+		from := "scope"
+		if j.inputs.IsSet("groups") {
+			from = "groups"
+		}
 		return say("a-group-that-does-not-exist", "JFrog does not create a token with %s. Compare %s with the "+
 			"groups in JFrog, upper and lower case included; without administrator rights, only groups of the "+
-			"user can be requested.", j.asked.Scope, v("groups"))
+			"user can be requested.", j.asked.Scope, v(from))
 	case jfrog.NoEndpoint:
 		if r.Op == jfrog.OpExchange {
 			return say("a-platform-without-the-endpoint", "The platform does not know the endpoint. OIDC "+
