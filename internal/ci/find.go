@@ -103,10 +103,7 @@ func (s *service) ask(ctx context.Context, client *wire.Client) (string, error) 
 		token, _ = response[s.field].(string)
 	}
 	if err == nil && token == "" {
-		u := s.request.URL
-		err = &wire.Error{
-			Method: s.request.Method, Host: u.Host, Path: u.Path, Status: http.StatusOK, RetryAfter: -1, Err: errNoValue,
-		}
+		err = s.request.Unusable(http.StatusOK, errNoValue)
 	}
 	return token, err
 }

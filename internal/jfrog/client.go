@@ -135,19 +135,15 @@ var (
 
 // issue posts a request for a token. The error is a *wire.Error.
 func (c *Client) issue(ctx context.Context, path string, bearer secret.String, body any, secrets ...secret.String) (Token, error) {
-	u := c.url(path)
+	r := wire.Request{Method: http.MethodPost, URL: c.url(path), Bearer: bearer, Body: body, Secrets: secrets, Mints: true}
 	var fields map[string]json.RawMessage
-	status, err := c.wire.Do(ctx, wire.Request{
-		Method: http.MethodPost, URL: u, Bearer: bearer, Body: body, Secrets: secrets, Mints: true,
-	}, &fields)
+	status, err := c.wire.Do(ctx, r, &fields)
 	if err != nil {
 		return Token{}, err
 	}
 	t := issued(fields, time.Now())
 	if t.Access.IsZero() {
-		return Token{}, &wire.Error{
-			Method: http.MethodPost, Host: u.Host, Path: u.Path, Status: status, RetryAfter: -1, Sent: true, Err: errNoAccessToken,
-		}
+		return Token{}, r.Unusable(status, errNoAccessToken)
 	}
 	return t, nil
 }

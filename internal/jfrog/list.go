@@ -270,11 +270,11 @@ var errNoID = errors.New("response has no token_id")
 // its own.
 func (c *Client) Me(ctx context.Context, bearer secret.String) (string, error) {
 	var response listed
-	u := c.url(tokensPath, "me")
+	r := wire.Request{Method: http.MethodGet, URL: c.url(tokensPath, "me"), Bearer: bearer}
 	err := c.retry(ctx, OpList, func() error {
-		status, err := c.wire.Do(ctx, wire.Request{Method: http.MethodGet, URL: u, Bearer: bearer}, &response)
+		status, err := c.wire.Do(ctx, r, &response)
 		if err == nil && response.TokenID == "" {
-			err = &wire.Error{Method: http.MethodGet, Host: u.Host, Path: u.Path, Status: status, RetryAfter: -1, Err: errNoID}
+			err = r.Unusable(status, errNoID)
 		}
 		return err
 	})

@@ -27,16 +27,16 @@ func pairingPath(useCase string) string {
 
 // Pair makes a pairing token. lost counts the attempts whose outcome is unknown.
 func (c *Client) Pair(ctx context.Context, bearer secret.String, useCase string) (t Token, lost int, err error) {
-	u := c.url(pairingPath(useCase))
+	r := wire.Request{
+		Method: http.MethodPost, URL: c.url(pairingPath(useCase)), Bearer: bearer, Body: struct{}{}, Mints: true,
+	}
 	err = c.retry(ctx, OpPair, func() error {
 		var fields map[string]json.RawMessage
-		status, err := c.wire.Do(ctx, wire.Request{Method: http.MethodPost, URL: u, Bearer: bearer, Body: struct{}{}, Mints: true}, &fields)
+		status, err := c.wire.Do(ctx, r, &fields)
 		if err == nil {
 			fields["access_token"] = fields["pairing_token"]
 			if t = issued(fields, time.Now()); t.Access.IsZero() {
-				err = &wire.Error{
-					Method: http.MethodPost, Host: u.Host, Path: u.Path, Status: status, RetryAfter: -1, Sent: true, Err: errNoPairingToken,
-				}
+				err = r.Unusable(status, errNoPairingToken)
 			}
 		}
 		if unknown(err) {

@@ -87,10 +87,9 @@ func (c *Client) plain(ctx context.Context, r wire.Request) (string, error) {
 		return "", err
 	}
 	if text = bytes.TrimSpace(text); len(text) > maxPlain || bytes.HasPrefix(text, []byte("<")) {
-		return "", &wire.Error{
-			Method: r.Method, Host: r.URL.Host, Path: r.URL.Path, Status: status, RetryAfter: -1,
-			HTML: bytes.HasPrefix(text, []byte("<")), Err: wire.ErrNotJSON,
-		}
+		e := r.Unusable(status, wire.ErrNotJSON)
+		e.HTML = bytes.HasPrefix(text, []byte("<"))
+		return "", e
 	}
 	return strings.ToValidUTF8(string(text), "\uFFFD"), nil
 }

@@ -49,12 +49,11 @@ func (c *Client) VerifyConnect(ctx context.Context, token secret.String, connect
 func (c *Client) verify(
 	ctx context.Context, op Op, token secret.String, u *url.URL, response any, accepted func() bool,
 ) error {
+	r := wire.Request{Method: http.MethodGet, URL: u, Bearer: token}
 	return refused(op, c.retry(ctx, op, func() error {
-		status, err := c.wire.Do(ctx, wire.Request{Method: http.MethodGet, URL: u, Bearer: token}, response)
+		status, err := c.wire.Do(ctx, r, response)
 		if err == nil && (status != http.StatusOK || !accepted()) {
-			err = &wire.Error{
-				Method: http.MethodGet, Host: u.Host, Path: u.Path, Status: status, RetryAfter: -1, Err: errNotAccepted,
-			}
+			err = r.Unusable(status, errNotAccepted)
 		}
 		return err
 	}))

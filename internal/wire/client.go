@@ -257,6 +257,13 @@ type Request struct {
 	Mints bool
 }
 
+// Unusable returns the error of a whole response to r that is not what r asked for.
+func (r Request) Unusable(status int, why error) *Error {
+	return &Error{
+		Method: r.Method, Host: r.URL.Host, Path: r.URL.Path, Status: status, RetryAfter: -1, Sent: true, Err: why,
+	}
+}
+
 // Do sends a request once and decodes the JSON of a 2xx into response, unless
 // the request has a Stream. response may be nil, or a *[]byte for a response that
 // is not JSON. Every other status and every failure is an *Error.
