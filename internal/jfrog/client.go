@@ -7,7 +7,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -128,31 +128,35 @@ func ReachesAccess(audience string) bool {
 // is one variable of the post step, of which Windows takes 32 KiB.
 const maxToken = 8 << 10
 
-var (
-	errNoAccessToken  = errors.New("response has no usable access_token")
-	errNoPairingToken = errors.New("response has no usable pairing_token")
+// The fields in which JFrog returns a token.
+const (
+	accessToken  = "access_token"
+	pairingToken = "pairing_token"
 )
 
-// issue posts a request for a token. The error is a *wire.Error.
-func (c *Client) issue(ctx context.Context, path string, bearer secret.String, body any, secrets ...secret.String) (Token, error) {
+// issue posts a request for a token, which is in a field of the response. The
+// error is a *wire.Error.
+func (c *Client) issue(
+	ctx context.Context, path, field string, bearer secret.String, body any, secrets ...secret.String,
+) (Token, error) {
 	r := wire.Request{Method: http.MethodPost, URL: c.url(path), Bearer: bearer, Body: body, Secrets: secrets, Mints: true}
 	var fields map[string]json.RawMessage
 	status, err := c.wire.Do(ctx, r, &fields)
 	if err != nil {
 		return Token{}, err
 	}
-	t := issued(fields, time.Now())
+	t := issued(fields, field, time.Now())
 	if t.Access.IsZero() {
-		return Token{}, r.Unusable(status, errNoAccessToken)
+		return Token{}, r.Unusable(status, fmt.Errorf("response has no usable %s", field))
 	}
 	return t, nil
 }
 
-// issued reads a response with a token. Whatever the other fields look like, a
+// issued reads a response with a token in a field. Whatever the other fields look like, a
 // token in it exists, and is held: expires_in may be a text, a token_id a
 // number. No client of JFrog's knows token_id in the response to an exchange;
 // it is read in case.
-func issued(fields map[string]json.RawMessage, now time.Time) Token {
+func issued(fields map[string]json.RawMessage, field string, now time.Time) Token {
 	text := func(name string) (s string) {
 		if json.Unmarshal(fields[name], &s) != nil {
 			return ""
@@ -167,7 +171,7 @@ func issued(fields map[string]json.RawMessage, now time.Time) Token {
 		return secret.New(s)
 	}
 	t := Token{
-		Access: token("access_token"), Reference: token("reference_token"), Refresh: token("refresh_token"),
+		Access: token(field), Reference: token("reference_token"), Refresh: token("refresh_token"),
 		ID: text("token_id"), Username: text("username"), Scope: text("scope"),
 	}
 	seconds, _ := strconv.ParseFloat(strings.Trim(string(fields["expires_in"]), `" `), 64) // absent: never

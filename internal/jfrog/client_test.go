@@ -154,7 +154,7 @@ func TestIssuedToken(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			c.body["reference_token"], c.body["refresh_token"] = "ref", "refresh"
-			got := issued(c.body.fields(t), now)
+			got := issued(c.body.fields(t), accessToken, now)
 			if w := (want{got.ID, got.Username, got.Scope, got.Lifetime, got.Expiry, got.Revocable}); w != c.want {
 				t.Errorf("expected %+v to be %+v", w, c.want)
 			}
@@ -212,7 +212,7 @@ func TestOddFieldsBesideAToken(t *testing.T) {
 			if err := json.Unmarshal([]byte(c.body), &fields); err != nil {
 				t.Fatal(err)
 			}
-			got := issued(fields, now)
+			got := issued(fields, accessToken, now)
 			if got.Access.IsZero() || got.ID != c.id || got.Lifetime != c.lifetime || got.Refresh.Reveal() != c.refresh || !got.Reference.IsZero() {
 				t.Errorf("expected %t, %q, %s, %q to be %t, %q, %s, %q", !got.Access.IsZero(), got.ID, got.Lifetime, got.Refresh.Reveal(), true, c.id, c.lifetime, c.refresh)
 			}
@@ -225,12 +225,12 @@ func TestOddFieldsBesideAToken(t *testing.T) {
 		"none": nil, "empty": "", "whitespace": "a b", "a line break": "a\nb", "a zero byte": "a\x00b", "another letter": "tok\u00e9n",
 		"a number": 1234567890, "9 KiB": strings.Repeat("a", 9<<10), "a byte too long": strings.Repeat("a", maxToken+1),
 	} {
-		if got := issued(body{"access_token": token, "token_id": "id"}.fields(t), now); !got.Access.IsZero() || len(got.Secrets()) != 0 {
+		if got := issued(body{"access_token": token, "token_id": "id"}.fields(t), accessToken, now); !got.Access.IsZero() || len(got.Secrets()) != 0 {
 			t.Errorf("%s: expected %d bytes to be %q", name, len(got.Access.Reveal()), "no token")
 		}
 	}
 	longest := strings.Repeat("a", maxToken)
-	if got := issued(body{"access_token": longest}.fields(t), now); got.Access.Reveal() != longest {
+	if got := issued(body{"access_token": longest}.fields(t), accessToken, now); got.Access.Reveal() != longest {
 		t.Errorf("expected %d bytes to be %d", len(got.Access.Reveal()), maxToken)
 	}
 }
@@ -254,7 +254,7 @@ func FuzzIssued(f *testing.F) {
 		if claims != "" {
 			fields["access_token"] = json.RawMessage(`"e30.` + base64.RawURLEncoding.EncodeToString([]byte(claims)) + `.c2ln"`)
 		}
-		got := issued(fields, now)
+		got := issued(fields, accessToken, now)
 		for _, s := range append(got.Secrets(), got.Access, got.Reference, got.Refresh) {
 			if strings.ContainsFunc(s.Reveal(), secret.NotInToken) || len(s.Reveal()) > maxToken {
 				t.Errorf("expected %q to be one word of at most 8 KiB", s.Reveal())

@@ -28,7 +28,7 @@ type CreateRequest struct {
 func (c *Client) Create(ctx context.Context, bearer secret.String, r CreateRequest) (t Token, lost int, err error) {
 	err = c.retry(ctx, OpCreate, func() error {
 		var err error
-		if t, err = c.issue(ctx, tokensPath, bearer, r); unknown(err) {
+		if t, err = c.issue(ctx, tokensPath, accessToken, bearer, r); unknown(err) {
 			lost++
 		}
 		return err

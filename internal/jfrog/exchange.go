@@ -50,7 +50,7 @@ func (c *Client) Exchange(ctx context.Context, ids IDTokens, r ExchangeRequest) 
 		if noIDToken = err != nil; noIDToken {
 			return err
 		}
-		t, err = c.issue(ctx, exchangePath, secret.String{}, struct {
+		t, err = c.issue(ctx, exchangePath, accessToken, secret.String{}, struct {
 			GrantType        string `json:"grant_type"`
 			SubjectTokenType string `json:"subject_token_type"`
 			SubjectToken     string `json:"subject_token"`

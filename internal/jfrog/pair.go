@@ -2,13 +2,10 @@ package jfrog
 
 import (
 	"context"
-	"encoding/json"
-	"net/http"
 	"strings"
 	"time"
 
 	"github.com/ephemeral-ci/jfrog-token/internal/secret"
-	"github.com/ephemeral-ci/jfrog-token/internal/wire"
 )
 
 // PairingLifetime is how long a pairing token can be used:
@@ -27,19 +24,9 @@ func pairingPath(useCase string) string {
 
 // Pair makes a pairing token. lost counts the attempts whose outcome is unknown.
 func (c *Client) Pair(ctx context.Context, bearer secret.String, useCase string) (t Token, lost int, err error) {
-	r := wire.Request{
-		Method: http.MethodPost, URL: c.url(pairingPath(useCase)), Bearer: bearer, Body: struct{}{}, Mints: true,
-	}
 	err = c.retry(ctx, OpPair, func() error {
-		var fields map[string]json.RawMessage
-		status, err := c.wire.Do(ctx, r, &fields)
-		if err == nil {
-			fields["access_token"] = fields["pairing_token"]
-			if t = issued(fields, time.Now()); t.Access.IsZero() {
-				err = r.Unusable(status, errNoPairingToken)
-			}
-		}
-		if unknown(err) {
+		var err error
+		if t, err = c.issue(ctx, pairingPath(useCase), pairingToken, bearer, struct{}{}); unknown(err) {
 			lost++
 		}
 		return err

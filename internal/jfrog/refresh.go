@@ -29,7 +29,7 @@ func (c *Client) Refresh(ctx context.Context, bearer secret.String, r RefreshReq
 	err = c.retry(ctx, OpRefresh, func() error {
 		attempts++
 		var err error
-		t, err = c.issue(ctx, tokensPath, bearer, struct {
+		t, err = c.issue(ctx, tokensPath, accessToken, bearer, struct {
 			GrantType             string `json:"grant_type"`
 			RefreshToken          string `json:"refresh_token"`
 			IncludeReferenceToken bool   `json:"include_reference_token,omitempty"`
@@ -50,5 +50,5 @@ func (c *Client) Refresh(ctx context.Context, bearer secret.String, r RefreshReq
 // token.
 func Peek(access secret.String) Token {
 	text, _ := json.Marshal(access.Reveal()) // a string always marshals
-	return issued(map[string]json.RawMessage{"access_token": text}, time.Now())
+	return issued(map[string]json.RawMessage{accessToken: text}, accessToken, time.Now())
 }

@@ -189,7 +189,7 @@ func TestUnknown(t *testing.T) {
 			return e
 		}(), true},
 		{"403 that was cut", func() error { e := refusal(403, access); e.Err = io.ErrUnexpectedEOF; return e }(), true},
-		{"200 without a token", &wire.Error{Status: 200, Sent: true, Err: errNoAccessToken}, true},
+		{"200 without a token", &wire.Error{Status: 200, Sent: true, Err: errors.New("response has no usable access_token")}, true},
 		{"no response", &wire.Error{Sent: true, Err: io.ErrUnexpectedEOF}, true},
 		{"503, given up", &wire.GaveUp{Attempts: 1, Last: refusal(503, access)}, true},
 		{"503, interrupted", fmt.Errorf("%w: %w", context.Canceled, refusal(503, access)), true},
