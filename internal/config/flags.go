@@ -51,19 +51,14 @@ func ParseArgs(args []string) (Args, error) {
 			continue
 		}
 		if !hasValue {
-			switch next := ""; {
-			case n+1 < len(args):
-				next = args[n+1]
-				if i.Boolean() && !slices.Contains([]string{"true", "True", "TRUE", "false", "False", "FALSE"}, next) {
-					value = "true"
-				} else if !strings.HasPrefix(next, "--") {
-					value, hasValue = next, true
-					n++
-				}
-			case i.Boolean():
-				value = "true"
+			isLast := n+1 == len(args)
+			switch {
+			case i.Boolean() && (isLast || !isBoolean(args[n+1])):
+				value, hasValue = "true", true
+			case !isLast && !strings.HasPrefix(args[n+1], "--"):
+				value, hasValue = args[n+1], true
+				n++
 			}
-			hasValue = hasValue || value != ""
 		}
 		switch _, twice := a.Flags[name]; {
 		case i.Secret():

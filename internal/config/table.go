@@ -195,9 +195,7 @@ func (i Input) parse(v string) (value, wrong string) {
 	}
 	switch i.kind {
 	case boolean:
-		// The spellings of YAML 1.2's core schema, as core.getBooleanInput of
-		// GitHub's toolkit has them.
-		if !slices.Contains([]string{"true", "True", "TRUE", "false", "False", "FALSE"}, v) {
+		if !isBoolean(v) {
 			return "", "must be true or false"
 		}
 		return strings.ToLower(v), ""
@@ -233,6 +231,12 @@ func (i Input) parse(v string) (value, wrong string) {
 		}
 	}
 	return v, ""
+}
+
+// isBoolean reports whether v is true or false in a spelling of YAML 1.2's core
+// schema, as core.getBooleanInput of GitHub's toolkit has them.
+func isBoolean(v string) bool {
+	return slices.Contains([]string{"true", "True", "TRUE", "false", "False", "FALSE"}, v)
 }
 
 // unexpanded reports whether a value is, or holds, what a CI would have
