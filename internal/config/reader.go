@@ -62,9 +62,7 @@ func (r *reader) check(command string) {
 			"https://acme.jfrog.io")
 	}
 	r.proxy()
-	for _, variable := range r.elsewhere() {
-		c.Warnings = append(c.Warnings, variable+" is not read here; set "+r.Variable(named(variable)))
-	}
+	c.Warnings = append(c.Warnings, r.elsewhere()...)
 	r.credential()
 	if c.ExportEnv {
 		r.warn("export-env", "is on: every later step of the job holds the token, whatever it runs")

@@ -228,21 +228,22 @@ func (s *Source) looksLike(variable string) (prefix, rest string) {
 	return "", ""
 }
 
-// elsewhere returns the variables that carry an input where this run does not
-// look: JFROG_TOKEN_… beside an action, INPUT_… in a run: step.
+// elsewhere is a warning for each variable that carries an input where this run
+// does not look: JFROG_TOKEN_… beside an action, INPUT_… in a run: step.
 func (s *Source) elsewhere() []string {
-	var found []string
+	var warnings []string
 	for _, e := range slices.Sorted(slices.Values(s.environ)) {
 		variable, value, _ := strings.Cut(e, "=")
 		for _, prefix := range []string{inputPrefix, ourPrefix} {
 			rest, ok := strings.CutPrefix(variable, prefix)
 			name := strings.ToLower(strings.ReplaceAll(rest, "_", "-"))
-			if _, is := Named(name); ok && is && strings.TrimSpace(value) != "" && !slices.Contains(s.Prefixes, prefix) && !s.IsSet(name) {
-				found = append(found, variable)
+			_, isInput := Named(name)
+			if ok && isInput && strings.TrimSpace(value) != "" && !slices.Contains(s.Prefixes, prefix) && !s.IsSet(name) {
+				warnings = append(warnings, variable+" is not read here; set "+s.Variable(name))
 			}
 		}
 	}
-	return found
+	return warnings
 }
 
 // shown is a variable as the user set it: a setting or an input, or the variable
@@ -267,10 +268,4 @@ func (s *Source) known(variable string) bool {
 		}
 	}
 	return false
-}
-
-// named returns the input that a variable is about.
-func named(variable string) string {
-	_, key, _ := strings.Cut(strings.TrimPrefix(variable, "JFROG_"), "_")
-	return strings.ToLower(strings.ReplaceAll(key, "_", "-"))
 }
