@@ -55,9 +55,9 @@ func Variables(outputs []Output) [][2]string {
 	return pairs
 }
 
-// HandsOn reports whether a variable hands a credential on: it is one of
-// Variables, or JFrog's own for an ID token.
-func HandsOn(name string) bool { return isVariable(name) || name == cliVariable }
+// CarriesCredential reports whether a variable carries a credential to other
+// programs: it is one of Variables, or JFrog's own for an ID token.
+func CarriesCredential(name string) bool { return isVariable(name) || name == cliVariable }
 
 // envFile writes outputs in the subset of shell and dotenv that means the same
 // to both: one NAME=value a line, quoted where needed.

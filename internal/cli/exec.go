@@ -82,7 +82,7 @@ func (j *job) begin(c *process.Command, t jfrog.Token) (*process.Process, error)
 func (j *job) environment(t jfrog.Token) []string {
 	env := slices.DeleteFunc(j.inputs.Environment(), func(e string) bool {
 		name, _, _ := strings.Cut(e, "=")
-		return ci.HandsOn(name)
+		return ci.CarriesCredential(name)
 	})
 	for _, pair := range ci.Variables(j.outputs(t)) {
 		env = append(env, pair[0]+"="+pair[1])
