@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ephemeral-ci/jfrog-token/internal/ci"
@@ -74,11 +75,11 @@ func (j *job) open(command string) error {
 	l, err := lease.Open(j.ci, j.jfrog, j.time, lease.State{
 		URL: j.cfg.URL.String(), CACert: j.cfg.CACert, Revoke: j.cfg.Revoke, RevokeFailure: j.cfg.RevokeFailure,
 		Summary: j.cfg.Summary, EnvFile: envFile,
-	})
+	}, j.cfg.AccessToken)
 	if err != nil {
 		return err
 	}
-	l.Credential, l.Report = j.cfg.AccessToken, j.sayEvent
+	l.Report = j.sayEvent
 	j.lease = l
 	return nil
 }
@@ -107,7 +108,17 @@ func (r *run) read(marker string) (lease.State, error) {
 	if err != nil {
 		return lease.State{}, fmt.Errorf("read state: %w", err)
 	}
-	return lease.Decode(text)
+	return decode(marker, text)
+}
+
+// decode reads the state of a marker. One that a commit brings could name another
+// mint's. A runner has a name of its own for its one state.
+func decode(marker string, text []byte) (lease.State, error) {
+	s, err := lease.Decode(text)
+	if err == nil && strings.HasPrefix(marker, "jt-") && s.Marker != marker {
+		return lease.State{}, lease.ErrState
+	}
+	return s, err
 }
 
 // platform returns a client of the platform at u.

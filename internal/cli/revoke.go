@@ -121,7 +121,7 @@ func (r *run) take(marker string) (s lease.State, busy bool, err error) {
 	}
 	text, busy, err := r.ci.Take(marker)
 	if err == nil && !busy {
-		s, err = lease.Decode(text) // its mint may have saved it once more
+		s, err = decode(marker, text) // its mint may have saved it once more
 	}
 	return s, busy, err
 }
@@ -167,12 +167,12 @@ func (r *run) end(ctx context.Context, s lease.State, others []lease.State) erro
 
 // credential is the stored token that mint used, if the CI hands it to this
 // step as well. The state that a post step reads is the runner's own. A state file
-// lies in the workspace, where a commit can put one: there the token is sent to
-// the URL of the inputs alone, and only if no certificate of the state's own says
-// who that is.
+// lies in the workspace, where a commit can put one: there the token is used only
+// for a state that was saved with it, sent to the URL of the inputs alone, and only
+// if no certificate of the state's own says who that is.
 func (r *run) credential(s lease.State) secret.String {
 	token, u := config.Credential(r.inputs)
-	if !r.post && (u == nil || u.String() != s.URL || s.CACert != "" && s.CACert != config.CACert(r.inputs)) {
+	if !r.post && (u == nil || u.String() != s.URL || s.CACert != "" && s.CACert != config.CACert(r.inputs) || !s.SealedWith(token)) {
 		return secret.String{}
 	}
 	_ = r.ci.Hide(token)

@@ -84,7 +84,7 @@ func (l *Lease) end(ctx context.Context) bool {
 		case h.Replaced && l.state.Revoke && !l.again: // the job may go on with it
 			continue
 		case h.Replaced && !l.state.Revoke:
-			l.state.Pending, l.state.Tokens = "", nil
+			l.state.Pending, l.state.Tokens = "", slices.Delete(l.state.Tokens, i, i+1)
 			continue
 		case h.Exchanged && l.looksUpAgain():
 			l.Report(Event{Held: h, Role: Exchanged, Outcome: Kept})

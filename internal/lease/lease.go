@@ -61,10 +61,12 @@ type Lease struct {
 }
 
 // Open begins a lease: it saves an empty state, so that revoke never reads one
-// that somebody else wrote, and before anything is sent.
-func Open(ci CI, c *jfrog.Client, b *wire.Budget, s State) (*Lease, error) {
+// that somebody else wrote, and before anything is sent. credential is the zero
+// String if there is no stored token.
+func Open(ci CI, c *jfrog.Client, b *wire.Budget, s State, credential secret.String) (*Lease, error) {
 	s.WrittenBy, s.Marker = writtenBy, "jt-"+rand.Text()[:16]
-	l := &Lease{ci: ci, jfrog: c, time: b, state: s}
+	s.Seal = s.seal(credential)
+	l := &Lease{ci: ci, jfrog: c, time: b, state: s, Credential: credential}
 	return l, ci.Save(s.Marker, s.encode())
 }
 

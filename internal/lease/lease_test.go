@@ -166,7 +166,7 @@ func TestNothingIsSentUnsaved(t *testing.T) {
 	}
 	b, stop := wire.NewBudget(t.Context(), time.Second)
 	defer stop()
-	if _, err := Open(w.ci, w.client, b, State{}); err != why {
+	if _, err := Open(w.ci, w.client, b, State{}, secret.String{}); err != why {
 		t.Errorf("expected %v to be %v", err, why)
 	}
 }

@@ -1,6 +1,9 @@
 package lease
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"regexp"
@@ -33,6 +36,9 @@ type State struct {
 	EnvFile string `json:"env_file"`
 
 	Marker string `json:"marker"`
+	// Seal proves that the mint had the stored token: a state that a commit brings
+	// into the workspace must not be able to use it.
+	Seal string `json:"seal,omitempty"`
 	// Pending is "create", "exchange", "pairing" or "refresh" if such a request is
 	// under way, or its outcome is unknown.
 	Pending string `json:"pending"`
@@ -120,10 +126,27 @@ func MarkerIn(description string) string { return markerAtEnd.FindString(descrip
 // Decode reads a state. The error is ErrState: the decoder's own may quote it.
 func Decode(text []byte) (State, error) {
 	var s State
-	if json.Unmarshal(text, &s) != nil || s.WrittenBy != writtenBy || !form.MatchString(s.Marker) {
+	if json.Unmarshal(text, &s) != nil || s.WrittenBy != writtenBy || !form.MatchString(s.Marker) ||
+		s.Pending == pendingRefresh && len(s.Tokens) == 0 {
 		return State{}, ErrState
 	}
 	return s, nil
+}
+
+// seal is what only who has the stored token can make of a state. It covers what
+// never changes.
+func (s State) seal(credential secret.String) string {
+	if credential.IsZero() {
+		return ""
+	}
+	mac := hmac.New(sha256.New, []byte(credential.Reveal()))
+	_, _ = mac.Write([]byte(s.URL + "\n" + s.Marker)) // never fails
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
+
+// SealedWith reports whether a mint with that stored token saved the state.
+func (s State) SealedWith(credential secret.String) bool {
+	return !credential.IsZero() && hmac.Equal([]byte(s.Seal), []byte(s.seal(credential)))
 }
 
 // Expiry is when the job's token expires, by this machine's clock; zero if it

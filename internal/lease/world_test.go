@@ -186,14 +186,15 @@ func (w *world) open(ctx context.Context, s State, stored bool) *Lease {
 	b, stop := wire.NewBudget(ctx, 10*time.Second)
 	w.Cleanup(stop)
 	s.URL = w.URL()
-	l, err := Open(w.ci, w.client, b, s)
+	var credential secret.String
+	if stored {
+		credential = secret.New(w.Stored(0))
+	}
+	l, err := Open(w.ci, w.client, b, s, credential)
 	if err != nil {
 		w.Fatal(err)
 	}
 	l.Report = w.report
-	if stored {
-		l.Credential = secret.New(w.Stored(0))
-	}
 	return l
 }
 
