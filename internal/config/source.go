@@ -34,8 +34,11 @@ func NewSource(environ []string, flags map[string]string) *Source {
 		anyCase: runtime.GOOS == "windows",
 	}
 	for _, e := range environ {
-		name, value, _ := strings.Cut(e, "=")
-		s.env[s.cased(name)] = value
+		// cmd.exe has variables whose names begin with '=': to an input without a
+		// variable of JFrog's own, that would be its value.
+		if name, value, _ := strings.Cut(e, "="); name != "" {
+			s.env[s.cased(name)] = value
+		}
 	}
 	return s
 }

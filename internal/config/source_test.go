@@ -85,6 +85,21 @@ func TestMisspeltInOrder(t *testing.T) {
 	}
 }
 
+// cmd.exe gives its children variables whose names begin with '=': such a one was the value of every input.
+func TestVariablesWithoutAName(t *testing.T) {
+	t.Parallel()
+	s := NewSource([]string{`=C:=C:\work`, "=ExitCode=00000000", "=", "JFROG_TOKEN_SCOPE=a"}, nil)
+	s.Prefixes = []string{"JFROG_TOKEN_"}
+	for _, i := range Inputs {
+		if set := s.IsSet(i.Name); set != (i.Name == "scope") {
+			t.Errorf("%s: expected %t to be %t", i.Name, set, !set)
+		}
+	}
+	if b := s.blank("access-token"); b != "" || s.misspelt() != nil {
+		t.Errorf("expected %q, %q to be nothing", b, s.misspelt())
+	}
+}
+
 func TestUnknownVariables(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
