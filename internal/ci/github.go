@@ -9,7 +9,9 @@ import (
 
 var gitHub = system{
 	name: "GitHub", docs: "GitHub Actions",
-	known: []string{"GITHUB_ACTIONS=true"}, runner: true, debug: runnerDebug,
+	// GITHUB_ACTIONS alone is set elsewhere too, to have colors in a log: there the
+	// commands that mask would show what they mask.
+	known: []string{"GITHUB_ACTIONS=true", "GITHUB_RUN_ID"}, runner: true, debug: runnerDebug,
 	facts: runnerFacts, endpoint: runnerEndpoint,
 	identity: []string{"repository", "repository_id", "repository_owner_id"},
 	holders:  gitHubHolders,

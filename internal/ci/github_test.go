@@ -53,7 +53,7 @@ func TestRunsWithoutCredentials(t *testing.T) {
 				path = fileWith(t, c.file)
 			}
 			v := variantOf(map[string]string{
-				"GITHUB_ACTIONS": "true", "GITHUB_EVENT_NAME": c.event, "GITHUB_ACTOR": c.actor, "GITHUB_EVENT_PATH": path,
+				"GITHUB_ACTIONS": "true", "GITHUB_RUN_ID": "1", "GITHUB_EVENT_NAME": c.event, "GITHUB_ACTOR": c.actor, "GITHUB_EVENT_PATH": path,
 			})
 			for _, advice := range []string{strings.Join(v.IDTokenAdvice().Lines, "\n"), strings.Join(v.SecretAdvice().Lines, "\n")} {
 				for who, words := range map[string]string{"fork": "a pull request from a fork", "Dependabot": "Dependabot " +

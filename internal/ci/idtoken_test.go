@@ -139,7 +139,7 @@ func TestVariablesOfCIs(t *testing.T) {
 		{map[string]string{"CIRCLECI": "true", "CIRCLE_OIDC_TOKEN": token}, "CIRCLE_OIDC_TOKEN"},
 		{map[string]string{"BITBUCKET_BUILD_NUMBER": "1", "BITBUCKET_STEP_OIDC_TOKEN": token + "\n"}, "BITBUCKET_STEP_OIDC_TOKEN"},
 		{map[string]string{"ID_TOKEN": token, "CF_BUILD_ID": "1"}, "ID_TOKEN"},
-		{map[string]string{"GITHUB_ACTIONS": "true", "JFROG_CLI_OIDC_EXCHANGE_TOKEN_ID": token}, ""},
+		{map[string]string{"GITHUB_ACTIONS": "true", "GITHUB_RUN_ID": "1", "JFROG_CLI_OIDC_EXCHANGE_TOKEN_ID": token}, ""},
 	} {
 		var hidden []string
 		s, err := sourceOf(c.env, secret.String{}, "", wire.New(wire.Options{}), wire.Policy{}, func(v ...secret.String) error {
@@ -239,7 +239,7 @@ const urlVariable, tokenVariable = "ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_T
 // onGitHub returns the source of a job on GitHub, and what was masked.
 func onGitHub(endpoint, token, audience string) (*Source, *[]string, error) {
 	masked := &[]string{}
-	s, err := sourceOf(map[string]string{"GITHUB_ACTIONS": "true", urlVariable: endpoint, tokenVariable: token}, secret.String{}, audience,
+	s, err := sourceOf(map[string]string{"GITHUB_ACTIONS": "true", "GITHUB_RUN_ID": "1", urlVariable: endpoint, tokenVariable: token}, secret.String{}, audience,
 		wire.New(wire.Options{UserAgent: "jfrog-token/test"}), wire.Policy{MaxAttempts: 1}, func(v ...secret.String) error {
 			for _, s := range v {
 				*masked = append(*masked, s.Reveal())
@@ -256,10 +256,10 @@ func TestMissingVariables(t *testing.T) {
 		env  map[string]string
 		want string
 	}{
-		{"GitHub, both", map[string]string{"GITHUB_ACTIONS": "true"}, "not set: ACTIONS_ID_TOKEN_REQUEST_URL, ACTIONS_ID_TOKEN_REQUEST_TOKEN"},
-		{"GitHub, the URL", map[string]string{"GITHUB_ACTIONS": "true", tokenVariable: "t"}, "not set: ACTIONS_ID_TOKEN_REQUEST_URL"},
-		{"GitHub, the token", map[string]string{"GITHUB_ACTIONS": "true", urlVariable: "https://ci.test"}, "not set: ACTIONS_ID_TOKEN_REQUEST_TOKEN"},
-		{"GitHub, both blank", map[string]string{"GITHUB_ACTIONS": "true", urlVariable: " ", tokenVariable: "\n"}, "not set: ACTIONS_ID_TOKEN_REQUEST_URL, ACTIONS_ID_TOKEN_REQUEST_TOKEN"},
+		{"GitHub, both", map[string]string{"GITHUB_ACTIONS": "true", "GITHUB_RUN_ID": "1"}, "not set: ACTIONS_ID_TOKEN_REQUEST_URL, ACTIONS_ID_TOKEN_REQUEST_TOKEN"},
+		{"GitHub, the URL", map[string]string{"GITHUB_ACTIONS": "true", "GITHUB_RUN_ID": "1", tokenVariable: "t"}, "not set: ACTIONS_ID_TOKEN_REQUEST_URL"},
+		{"GitHub, the token", map[string]string{"GITHUB_ACTIONS": "true", "GITHUB_RUN_ID": "1", urlVariable: "https://ci.test"}, "not set: ACTIONS_ID_TOKEN_REQUEST_TOKEN"},
+		{"GitHub, both blank", map[string]string{"GITHUB_ACTIONS": "true", "GITHUB_RUN_ID": "1", urlVariable: " ", tokenVariable: "\n"}, "not set: ACTIONS_ID_TOKEN_REQUEST_URL, ACTIONS_ID_TOKEN_REQUEST_TOKEN"},
 		{"Azure", map[string]string{"TF_BUILD": "True", "SYSTEM_OIDCREQUESTURI": "https://ci.test"}, "not set: SYSTEM_ACCESSTOKEN"},
 		{"Buildkite", map[string]string{"BUILDKITE": "true", "BUILDKITE_AGENT_ENDPOINT": "https://ci.test", "BUILDKITE_JOB_ID": "1"}, "not set: BUILDKITE_AGENT_ACCESS_TOKEN"},
 	} {
@@ -284,7 +284,7 @@ func TestEndpointThatIsNotSecure(t *testing.T) {
 		"https:///needle", "https://ci.test/\nneedle", "//ci.test/needle",
 	} {
 		for name, others := range map[string]map[string]string{
-			urlVariable:                {"GITHUB_ACTIONS": "true", tokenVariable: "bearer-needle"},
+			urlVariable:                {"GITHUB_ACTIONS": "true", "GITHUB_RUN_ID": "1", tokenVariable: "bearer-needle"},
 			"BUILDKITE_AGENT_ENDPOINT": {"BUILDKITE": "true", "BUILDKITE_JOB_ID": "1", "BUILDKITE_AGENT_ACCESS_TOKEN": "bearer-needle"},
 			"SYSTEM_OIDCREQUESTURI":    {"TF_BUILD": "True", "SYSTEM_ACCESSTOKEN": "bearer-needle"},
 		} {

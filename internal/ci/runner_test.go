@@ -21,7 +21,7 @@ import (
 // streams in one.
 func runnerOf(getenv lookup, out io.Writer, start Start) *runner {
 	known := func(name string) string {
-		return cmp.Or(getenv(name), map[string]string{"GITHUB_ACTIONS": "true"}[name])
+		return cmp.Or(getenv(name), map[string]string{"GITHUB_ACTIONS": "true", "GITHUB_RUN_ID": "1"}[name])
 	}
 	return newRunner(variant{findSystem(known), getenv}, out, out, start)
 }
@@ -96,7 +96,7 @@ func TestName(t *testing.T) {
 		want string
 	}{
 		{nil, "GitHub"},
-		{map[string]string{"GITHUB_ACTIONS": "true"}, "GitHub"},
+		{map[string]string{"GITHUB_ACTIONS": "true", "GITHUB_RUN_ID": "1"}, "GitHub"},
 		{map[string]string{"FORGEJO_ACTIONS": "true", "GITEA_ACTIONS": "true"}, "Forgejo"}, // Forgejo's runner sets both
 		{map[string]string{"GITEA_ACTIONS": "true"}, "Gitea"},
 		{map[string]string{"ACT": "true"}, "act"},

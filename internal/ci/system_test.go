@@ -27,7 +27,7 @@ func variantOf(variables map[string]string) variant {
 func TestWhichCI(t *testing.T) {
 	t.Parallel()
 	for want, text := range map[string]string{
-		"GitHub":       "GITHUB_ACTIONS=true CI=true ACT=false",
+		"GitHub":       "GITHUB_ACTIONS=true GITHUB_RUN_ID=1 CI=true ACT=false",
 		"Forgejo":      "GITHUB_ACTIONS=true FORGEJO_ACTIONS=true GITEA_ACTIONS=true",
 		"Gitea":        "GITHUB_ACTIONS=true GITEA_ACTIONS=true",
 		"act":          "GITHUB_ACTIONS=true ACT=true",
@@ -54,6 +54,8 @@ func TestWhichCI(t *testing.T) {
 		"HARNESS_API_KEY=x HARNESS_ACCOUNT_ID=x":      "command line",
 		"HARNESS_ACTIVE=1 HARNESS_VERSION=3.50":       "command line",
 		"GITLAB_CI=true HARNESS_ACTIVE=1":             "GitLab",
+		"GITLAB_CI=true GITHUB_ACTIONS=true":          "GitLab",
+		"GITHUB_ACTIONS=true":                         "command line",
 		"DRONE=true HARNESS_ACTIVE=1":                 "Drone",
 		"JENKINS_URL=https://jenkins.example/":        "command line",
 		"BUILD_TAG=v1":                                "command line",
@@ -117,7 +119,7 @@ func TestDebug(t *testing.T) {
 		variables string
 		want      bool
 	}{
-		{"GITHUB_ACTIONS=true RUNNER_DEBUG=1", true}, {"GITHUB_ACTIONS=true", false}, {"GITHUB_ACTIONS=true " +
+		{"GITHUB_ACTIONS=true GITHUB_RUN_ID=1 RUNNER_DEBUG=1", true}, {"GITHUB_ACTIONS=true GITHUB_RUN_ID=1", false}, {"GITHUB_ACTIONS=true GITHUB_RUN_ID=1 " +
 			"GITEA_ACTIONS=true RUNNER_DEBUG=1", true},
 		{"GITLAB_CI=true CI_DEBUG_TRACE=true", true}, {"GITLAB_CI=true " +
 			"CI_DEBUG_TRACE=false", false}, {"GITLAB_CI=true RUNNER_DEBUG=1", false},
@@ -126,7 +128,7 @@ func TestDebug(t *testing.T) {
 		{"BUILDKITE=true BUILDKITE_AGENT_DEBUG=true", true}, {"DRONE=true " +
 			"DRONE_BUILD_DEBUG=true", true}, {"DRONE=true DRONE_BUILD_DEBUG=false", false},
 		{"JENKINS_URL=x BUILD_TAG=x", false}, {"JENKINS_URL=x BUILD_TAG=x JFROG_TOKEN_DEBUG=true", true}, {"JFROG_TOKEN_DEBUG=true", true}, {"JFROG_TOKEN_DEBUG=false", false},
-		{"GITHUB_ACTIONS=true JFROG_TOKEN_DEBUG=true", true},
+		{"GITHUB_ACTIONS=true GITHUB_RUN_ID=1 JFROG_TOKEN_DEBUG=true", true},
 	} {
 		if got := variantOf(set(c.variables)).Debug(); got != c.want {
 			t.Errorf("%s: expected %t to be %t", c.variables, got, c.want)

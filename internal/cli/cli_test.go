@@ -98,7 +98,7 @@ func TestHelpNamesEveryCommand(t *testing.T) {
 // no other.
 func TestHelpFitsATerminal(t *testing.T) {
 	for _, args := range [][]string{{"help"}, {"help", "mint"}, {"revoke", "--help"}, {"help", "list"}, {"sweep", "-h"}, {"help", "version"}, {"help", "help"}} {
-		for _, environ := range [][]string{nil, {"CI=woodpecker"}, {"GITLAB_CI=true"}, {"GITHUB_ACTIONS=true"}} {
+		for _, environ := range [][]string{nil, {"CI=woodpecker"}, {"GITLAB_CI=true"}, {"GITHUB_ACTIONS=true", "GITHUB_RUN_ID=1"}} {
 			var out bytes.Buffer
 			if code := cli.Run(context.Background(), args, environ, &out, nil); code != 0 {
 				t.Errorf("%s: expected %d to be %d", args, code, 0)

@@ -137,7 +137,7 @@ func FuzzShorten(f *testing.F) {
 func logged(gitHub bool, secrets ...string) (*job, *bytes.Buffer) {
 	var out bytes.Buffer
 	getenv := func(name string) string {
-		if name == "GITHUB_ACTIONS" && gitHub {
+		if (name == "GITHUB_ACTIONS" || name == "GITHUB_RUN_ID") && gitHub {
 			return "true"
 		}
 		return ""
