@@ -200,7 +200,11 @@ func (e *Error) notJSON(html bool) { e.HTML, e.Err = html, ErrNotJSON }
 // be shown of it.
 func (e *Error) Refusal(status int, header http.Header, body []byte, secrets ...secret.String) {
 	e.Status = status
-	e.RetryAfter = ParseRetryAfter(header.Get("Retry-After"), time.Now())
+	now := time.Now()
+	if date, err := http.ParseTime(header.Get("Date")); err == nil {
+		now = date // by the clock that Retry-After is by, if it is a date
+	}
+	e.RetryAfter = ParseRetryAfter(header.Get("Retry-After"), now)
 	if status >= 300 && status <= 399 {
 		e.Location = "another path"
 		if u, err := url.Parse(header.Get("Location")); err == nil && u.Host != "" {

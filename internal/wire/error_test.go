@@ -538,3 +538,24 @@ func TestErrorText(t *testing.T) {
 		})
 	}
 }
+
+// A date in Retry-After is by the clock of whoever says it.
+func TestRetryAfterByTheirClock(t *testing.T) {
+	t.Parallel()
+	theirs := time.Now().Add(4 * time.Hour).UTC().Truncate(time.Second)
+	for _, c := range []struct {
+		header http.Header
+		want   time.Duration
+	}{
+		{http.Header{"Date": {theirs.Format(http.TimeFormat)}, "Retry-After": {theirs.Add(2 * time.Second).Format(http.TimeFormat)}}, 2 * time.Second},
+		{http.Header{"Date": {theirs.Format(http.TimeFormat)}, "Retry-After": {"3"}}, 3 * time.Second},
+		{http.Header{"Date": {"tomorrow"}, "Retry-After": {time.Now().Add(-time.Hour).UTC().Format(http.TimeFormat)}}, 0},
+		{http.Header{"Date": {theirs.Format(http.TimeFormat)}}, -1},
+	} {
+		var e wire.Error
+		e.Refusal(http.StatusServiceUnavailable, c.header, nil)
+		if e.RetryAfter != c.want {
+			t.Errorf("%v: expected %s to be %s", c.header, e.RetryAfter, c.want)
+		}
+	}
+}
