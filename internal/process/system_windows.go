@@ -15,6 +15,9 @@ func setApart(*exec.Cmd, bool) bool { return false }
 // other signal.
 func (p *Process) pass(os.Signal) {}
 
+// Further are the signals that mean nothing to us, and may to the command.
+var Further []os.Signal
+
 // nobodyReads reports whether a write failed because the other end is closed, or
 // just closes.
 func nobodyReads(err error) bool {
