@@ -161,6 +161,8 @@ func (j *job) sayEvent(e lease.Event) {
 	case e.Outcome == lease.Kept:
 		j.ci.Info("exchanged token " + orNone(e.ID) + ", not revoked: revoke looks up with it what may have " +
 			"been made; " + ends(e.Held))
+	case e.Outcome == jfrog.FailedRevoke && !j.cfg.Revoke:
+		j.ci.Warning(what+outcome(e), "nothing will revoke it, as no token is saved with revoke: false; "+ends(e.Held)+".")
 	case e.Outcome == jfrog.FailedRevoke:
 		j.ci.Warning(what+outcome(e), "revoke tries again when the job ends; "+ends(e.Held)+".")
 	case e.Outcome == jfrog.CannotRevoke && (e.Role == lease.Job || !j.means):
