@@ -22,15 +22,15 @@ type hint struct {
 	lines []string
 }
 
-// help is where the headings are.
-const help = "https://github.com/ephemeral-ci/jfrog-token/blob/main/docs/troubleshooting.md#"
+// troubleshooting is the page that has the topics of hints as headings.
+const troubleshooting = "https://github.com/ephemeral-ci/jfrog-token/blob/main/docs/troubleshooting.md#"
 
 // all returns the lines and where more is said; none for the zero hint.
 func (h hint) all() []string {
 	if h.topic == "" {
 		return h.lines
 	}
-	return append(slices.Clone(h.lines), "See "+help+h.topic)
+	return append(slices.Clone(h.lines), "See "+troubleshooting+h.topic)
 }
 
 func say(topic, format string, args ...any) hint {

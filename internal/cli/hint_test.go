@@ -95,7 +95,7 @@ func TestEveryHintHasItsHeadingAndItsScenario(t *testing.T) {
 		all.Write(text)
 	}
 	for _, h := range headings {
-		if !regexp.MustCompile(regexp.QuoteMeta(help+h) + `\b[^-]`).MatchString(all.String()) {
+		if !regexp.MustCompile(regexp.QuoteMeta(troubleshooting+h) + `\b[^-]`).MatchString(all.String()) {
 			t.Errorf("no scenario has the hint %s in its golden", h)
 		}
 	}

@@ -44,7 +44,7 @@ func (r *run) failure(lines []string, topic string) string {
 		b.WriteString(text + "<br>\n")
 	}
 	if topic != "" {
-		b.WriteString("See <" + help + topic + ">\n")
+		b.WriteString("See <" + troubleshooting + topic + ">\n")
 	}
 	return b.String()
 }
