@@ -33,5 +33,5 @@ func (c *Client) Create(ctx context.Context, bearer secret.String, r CreateReque
 		}
 		return err
 	})
-	return t, lost, refused(OpCreate, err)
+	return t, lost, wrap(OpCreate, err)
 }

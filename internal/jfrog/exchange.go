@@ -71,5 +71,5 @@ func (c *Client) Exchange(ctx context.Context, ids IDTokens, r ExchangeRequest) 
 		return Token{}, lost, err // the CI's fault, not JFrog's
 	}
 	t.Exchanged = true
-	return t, lost, refused(OpExchange, err)
+	return t, lost, wrap(OpExchange, err)
 }

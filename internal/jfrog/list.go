@@ -96,7 +96,7 @@ func (c *Client) List(ctx context.Context, bearer secret.String, q Query) iter.S
 		switch err = cmp.Or(err, cut); {
 		case p.stopped:
 		case err != nil:
-			yield(Page{}, refused(OpList, err))
+			yield(Page{}, wrap(OpList, err))
 		default:
 			yield(p.page, nil)
 		}
@@ -278,7 +278,7 @@ func (c *Client) Me(ctx context.Context, bearer secret.String) (string, error) {
 		}
 		return err
 	})
-	return response.TokenID, refused(OpList, err)
+	return response.TokenID, wrap(OpList, err)
 }
 
 // Marked returns the tokens whose description carries the marker of a mint.

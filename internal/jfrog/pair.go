@@ -31,5 +31,5 @@ func (c *Client) Pair(ctx context.Context, bearer secret.String, useCase string)
 		}
 		return err
 	})
-	return t, lost, refused(OpPair, err)
+	return t, lost, wrap(OpPair, err)
 }

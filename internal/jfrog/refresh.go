@@ -43,7 +43,7 @@ func (c *Client) Refresh(ctx context.Context, bearer secret.String, r RefreshReq
 		}
 		return err
 	})
-	return t, lost, refused(OpRefresh, err)
+	return t, lost, wrap(OpRefresh, err)
 }
 
 // Peek returns what an access token says of itself: nothing if it is a reference

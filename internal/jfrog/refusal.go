@@ -79,8 +79,8 @@ func KindOf(err error) Kind {
 	return Other
 }
 
-// refused wraps err with what was asked and what the refusal means.
-func refused(op Op, err error) error {
+// wrap wraps err with what was asked and what the refusal means.
+func wrap(op Op, err error) error {
 	if err == nil || errors.As(err, new(*Error)) {
 		return err
 	}

@@ -123,7 +123,7 @@ func TestKinds(t *testing.T) {
 	} {
 		check := func(form, body string, want Kind) {
 			t.Helper()
-			err := refused(c.op, refusal(c.status, body))
+			err := wrap(c.op, refusal(c.status, body))
 			var e *Error
 			if !errors.As(err, &e) || e.Op != c.op || e.Kind != want || KindOf(fmt.Errorf("x: %w", err)) != want {
 				t.Errorf("%s, %d %q, %s: expected kind %d to be %d", c.op, c.status, c.message, form, KindOf(err), want)
@@ -141,20 +141,20 @@ func TestKinds(t *testing.T) {
 // What is no response of JFrog's has no kind, and is wrapped once.
 func TestWhatIsNoRefusal(t *testing.T) {
 	t.Parallel()
-	if refused(OpCreate, nil) != nil {
-		t.Errorf("expected %v to be %v", refused(OpCreate, nil), nil)
+	if wrap(OpCreate, nil) != nil {
+		t.Errorf("expected %v to be %v", wrap(OpCreate, nil), nil)
 	}
 	for name, err := range map[string]error{
 		"another package's": errors.New("x"), "no response": &wire.Error{Err: io.ErrUnexpectedEOF}, "an interruption": context.Canceled,
 		"a redirect": refusal(302, ""), "a page": refusal(200, fmt.Sprintf(page, "Log in")),
 	} {
-		once := refused(OpCreate, err)
-		if KindOf(once) != Other || !errors.Is(once, err) || refused(OpRevoke, once) != once || KindOf(err) != Other {
+		once := wrap(OpCreate, err)
+		if KindOf(once) != Other || !errors.Is(once, err) || wrap(OpRevoke, once) != once || KindOf(err) != Other {
 			t.Errorf("%s: expected %v to be %v, with %q", name, once, err, OpCreate)
 		}
 	}
 	joined := fmt.Errorf("%w: %w", context.Canceled, refusal(401, fmt.Sprintf(forms["Access"], "Invalid token, expired")))
-	if got := KindOf(refused(OpCreate, joined)); got != Expired {
+	if got := KindOf(wrap(OpCreate, joined)); got != Expired {
 		t.Errorf("expected kind %d to be %d", got, Expired)
 	}
 }

@@ -45,7 +45,7 @@ func (c *Client) Revoke(ctx context.Context, bearer secret.String, t Target) (Ou
 	case t.Self && (t.Me || id == ""): // DELETE …/tokens/ is a 405
 		id = "me"
 	case id == "", id == ".", id == "..", id == "me", strings.ContainsAny(id, `/\`):
-		return FailedRevoke, refused(OpRevoke, errID)
+		return FailedRevoke, wrap(OpRevoke, errID)
 	}
 	var outcome Outcome
 	var said json.RawMessage // of no interest, but for a page
@@ -53,11 +53,11 @@ func (c *Client) Revoke(ctx context.Context, bearer secret.String, t Target) (Ou
 		status, err := c.wire.Do(ctx, wire.Request{
 			Method: http.MethodDelete, URL: c.url(tokensPath, id), Bearer: bearer,
 		}, &said)
-		outcome, err = t.outcome(status, refused(OpRevoke, err))
+		outcome, err = t.outcome(status, wrap(OpRevoke, err))
 		return err
 	})
 	if err != nil {
-		return FailedRevoke, refused(OpRevoke, err)
+		return FailedRevoke, wrap(OpRevoke, err)
 	}
 	return outcome, nil
 }

@@ -62,7 +62,7 @@ func TestOutcome(t *testing.T) {
 					t.Parallel()
 					var err error
 					if c.status < 200 || c.status > 299 {
-						err = refused(OpRevoke, refusal(c.status, fmt.Sprintf(body, c.message)))
+						err = wrap(OpRevoke, refusal(c.status, fmt.Sprintf(body, c.message)))
 					}
 					mustBe(t, target, c.status, err, want)
 				})
@@ -71,7 +71,7 @@ func TestOutcome(t *testing.T) {
 				t.Parallel()
 				var err error
 				if c.status < 200 || c.status > 299 {
-					err = refused(OpRevoke, refusal(c.status, fmt.Sprintf(page, c.message)))
+					err = wrap(OpRevoke, refusal(c.status, fmt.Sprintf(page, c.message)))
 				}
 				mustBe(t, target, c.status, err, c.onPage)
 			})
@@ -89,7 +89,7 @@ func TestOutcome(t *testing.T) {
 		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			mustBe(t, Target{Self: true, Revocable: true}, status, refused(OpRevoke, err), FailedRevoke)
+			mustBe(t, Target{Self: true, Revocable: true}, status, wrap(OpRevoke, err), FailedRevoke)
 		})
 	}
 }

@@ -40,7 +40,7 @@ func (c *Client) Ping(ctx context.Context) (Peer, error) {
 		p.Date = parseDate(received.Get("Date"))
 		return err
 	})
-	return p, refused(OpPing, err)
+	return p, wrap(OpPing, err)
 }
 
 // Version returns Artifactory's version, which it tells whoever may sign in.
@@ -54,7 +54,7 @@ func (c *Client) Version(ctx context.Context, bearer secret.String) (string, err
 		}, &response)
 		return err
 	})
-	return response.Version, refused(OpVersion, err)
+	return response.Version, wrap(OpVersion, err)
 }
 
 // ServiceID returns Artifactory's service id, jfrt@…, which it tells an
@@ -65,7 +65,7 @@ func (c *Client) ServiceID(ctx context.Context, bearer secret.String) (id string
 		id, err = c.plain(ctx, wire.Request{URL: c.url("/artifactory/api/system/service_id"), Bearer: bearer})
 		return err
 	})
-	return id, refused(OpServiceID, err)
+	return id, wrap(OpServiceID, err)
 }
 
 func (c *Client) brief() *Client {

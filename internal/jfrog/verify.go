@@ -50,7 +50,7 @@ func (c *Client) verify(
 	ctx context.Context, op Op, token secret.String, u *url.URL, response any, accepted func() bool,
 ) error {
 	r := wire.Request{Method: http.MethodGet, URL: u, Bearer: token}
-	return refused(op, c.retry(ctx, op, func() error {
+	return wrap(op, c.retry(ctx, op, func() error {
 		status, err := c.wire.Do(ctx, r, response)
 		if err == nil && (status != http.StatusOK || !accepted()) {
 			err = r.Unusable(status, errNotAccepted)
