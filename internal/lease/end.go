@@ -60,18 +60,18 @@ func (l *Lease) end(ctx context.Context) bool {
 	switch {
 	case l.state.Pending == pendingCreate && time.Now().After(l.state.Until):
 		l.state.Pending = ""
-	case l.state.Pending == pendingRefresh && (!l.again || !l.state.Revoke):
+	case l.state.Pending == pendingRefresh && (!l.revoking || !l.state.Revoke):
 		l.sayReplaced(l.state.Tokens[0])
 	case l.state.Pending == pendingCreate:
 		ok = l.revokeOrphans(ctx, Event{Role: Orphan})
 	case l.state.Pending == pendingPairing:
 		l.Report(Event{Role: Pairing, Outcome: Unknown, Lost: max(1, l.lost), Until: l.state.Until})
-		if l.again {
+		if l.revoking {
 			l.state.Pending = ""
 		}
 	case l.state.Pending == pendingExchange:
 		l.Report(Event{Role: Exchanged, Outcome: Unknown, Lost: max(1, l.lost)})
-		if l.again {
+		if l.revoking {
 			l.state.Pending = ""
 		}
 	}
@@ -81,7 +81,7 @@ func (l *Lease) end(ctx context.Context) bool {
 		switch h := l.state.Tokens[i]; {
 		case !l.state.Revoke && h.HandedOn:
 			continue
-		case h.Replaced && l.state.Revoke && !l.again: // the job may go on with it
+		case h.Replaced && l.state.Revoke && !l.revoking: // the job may go on with it
 			continue
 		case h.Replaced && !l.state.Revoke:
 			l.state.Pending, l.state.Tokens = "", slices.Delete(l.state.Tokens, i, i+1)
@@ -206,7 +206,7 @@ const storing = 2 * time.Second
 // if it could not.
 func (l *Lease) revokeOrphans(ctx context.Context, unknown Event) bool {
 	orphans, bearer, err := l.lookUp(ctx)
-	if l.again && err == nil && len(orphans) == 0 && l.state.Pending == pendingCreate {
+	if l.revoking && err == nil && len(orphans) == 0 && l.state.Pending == pendingCreate {
 		select {
 		case <-time.After(storing):
 		case <-ctx.Done():
@@ -227,7 +227,7 @@ func (l *Lease) revokeOrphans(ctx context.Context, unknown Event) bool {
 	case all:
 	case !l.state.Listed:
 		err = errUnlisted
-	case !l.again && !l.holdsCreated():
+	case !l.revoking && !l.holdsCreated():
 		err = errNotYet
 	}
 	if err != nil {
@@ -238,7 +238,7 @@ func (l *Lease) revokeOrphans(ctx context.Context, unknown Event) bool {
 		unknown.Outcome, unknown.Err, unknown.Marker, unknown.Until = Unknown, err, l.Marker(), l.state.Until
 		l.Report(unknown)
 	}
-	if ok && (l.again || all || !l.state.Listed) {
+	if ok && (l.revoking || all || !l.state.Listed) {
 		l.state.Pending = ""
 	}
 	return ok
@@ -247,7 +247,7 @@ func (l *Lease) revokeOrphans(ctx context.Context, unknown Event) bool {
 // looksUpAgain reports whether revoke still has to look up what may exist, for
 // which it may have nothing but the exchanged token.
 func (l *Lease) looksUpAgain() bool {
-	return l.state.Pending == pendingCreate && l.state.Revoke && !l.again
+	return l.state.Pending == pendingCreate && l.state.Revoke && !l.revoking
 }
 
 // holdsCreated reports whether the lease has the token that it asked for: what

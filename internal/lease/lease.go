@@ -51,13 +51,13 @@ type Lease struct {
 	// Report receives what became of each token.
 	Report func(Event)
 
-	ci    CI
-	jfrog *jfrog.Client
-	time  *wire.Budget
-	state State
-	lost  int  // requests of this process whose outcome is unknown
-	again bool // revoke, which looks up for the last time
-	blind bool // nobody is left who could look up the successor of a token that is gone
+	ci       CI
+	jfrog    *jfrog.Client
+	time     *wire.Budget
+	state    State
+	lost     int  // requests of this process whose outcome is unknown
+	revoking bool // by Revoke, which looks up for the last time
+	blind    bool // nobody is left who could look up the successor of a token that is gone
 }
 
 // Open begins a lease: it saves an empty state, so that revoke never reads one
@@ -240,7 +240,7 @@ func (l *Lease) TakeBack() {
 
 // Revoke ends what mint saved, and reports whether nothing failed.
 func (l *Lease) Revoke(ctx context.Context) bool {
-	l.again = true
+	l.revoking = true
 	for _, h := range l.state.Tokens {
 		// A runner that forgets masks between two steps is not worth the risk.
 		_ = l.ci.Hide(h.Token.String)
