@@ -33,6 +33,9 @@ func (h hint) all() []string {
 	return append(slices.Clone(h.lines), "See "+troubleshooting+h.topic)
 }
 
+// after returns lines about a failure, and behind them all of the hint.
+func (h hint) after(lines ...string) []string { return slices.Concat(lines, h.all()) }
+
 func say(topic, format string, args ...any) hint {
 	return hint{topic, []string{fmt.Sprintf(format, args...)}}
 }

@@ -84,7 +84,7 @@ func revocable(t jfrog.Token) string {
 
 // sayNoRefreshToken warns of a refresh token that JFrog did not return.
 func (j *job) sayNoRefreshToken() {
-	j.ci.Warning(append([]string{"JFrog returned no refresh token"}, j.hintNoRefreshable().all()...)...)
+	j.ci.Warning(j.hintNoRefreshable().after("JFrog returned no refresh token")...)
 }
 
 // sayUsage says how later steps get the token.
@@ -111,8 +111,8 @@ func (j *job) sayLonger(asked, mapping time.Duration) {
 
 // sayOutlived warns that the command of exec ran on without a valid token.
 func (j *job) sayOutlived(t jfrog.Token, late time.Duration) {
-	j.ci.Warning(append([]string{fmt.Sprintf("the token expired %s before the command ended, after its lifetime of %s",
-		span(max(late, time.Second)), span(t.Lifetime))}, j.hintOutlived().all()...)...)
+	j.ci.Warning(j.hintOutlived().after(fmt.Sprintf("the token expired %s before the command ended, after its "+
+		"lifetime of %s", span(max(late, time.Second)), span(t.Lifetime)))...)
 }
 
 // sayOnlyExchanged says why the job's token cannot be revoked, and how to have
@@ -193,20 +193,19 @@ func (r *run) sayRevoked(e lease.Event, s lease.State) {
 	case means:
 		line = "exchanged " + line
 	}
-	lines := []string{line}
 	switch {
 	case e.Outcome == jfrog.CannotRevoke && e.Role != lease.Orphan && !means:
-		lines[0] += ": " + whyNot
-		r.ci.Info(lines[0])
+		line += ": " + whyNot
+		r.ci.Info(line)
 	case e.Outcome == jfrog.FailedRevoke && s.RevokeFailure == "fail":
-		r.ci.Error(append(lines, r.hint(e.Err, nil).all()...)...)
+		r.ci.Error(r.hint(e.Err, nil).after(line)...)
 	case e.Outcome == jfrog.FailedRevoke:
-		r.ci.Warning(append(lines, r.hint(e.Err, nil).all()...)...)
+		r.ci.Warning(r.hint(e.Err, nil).after(line)...)
 	default:
 		r.ci.Info(line)
 	}
 	if s.Summary {
-		if err := r.ci.Summary("\n" + markdown(r.ci.Clean(lines[0])) + "\n"); err != nil {
+		if err := r.ci.Summary("\n" + markdown(r.ci.Clean(line)) + "\n"); err != nil {
 			r.ci.Warning(err.Error())
 		}
 	}
@@ -428,7 +427,7 @@ func (r *run) sayError(err error) {
 	case errors.As(err, &explained):
 		more = explained.hint
 	}
-	r.ci.Error(append(slices.Clone(lines), more.all()...)...)
+	r.ci.Error(more.after(lines...)...)
 	if _, interrupted := err.(Interrupted); interrupted || r.post || !config.Summarizes(r.inputs) {
 		return // post writes what became of each token
 	}
