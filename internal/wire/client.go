@@ -4,6 +4,7 @@ package wire
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -269,10 +270,6 @@ func (r Request) Unusable(status int, why error) *Error {
 // is not JSON. Every other status and every failure is an *Error.
 func (c *Client) Do(ctx context.Context, r Request, response any) (status int, err error) {
 	fail := &Error{Method: r.Method, Host: r.URL.Host, Path: r.URL.Path, RetryAfter: -1}
-	body, err := r.encode()
-	if err != nil {
-		return 0, fmt.Errorf("encode request: %w", err)
-	}
 	if ctx.Err() != nil {
 		fail.Broken(ctx, ctx.Err())
 		return 0, fail
@@ -286,23 +283,10 @@ func (c *Client) Do(ctx context.Context, r Request, response any) (status int, e
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		WroteHeaders: func() { wrote.Store(true) }, // before the last byte leaves
 	})
-	req, err := http.NewRequestWithContext(ctx, r.Method, r.URL.String(), body)
+	req, err := r.http(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("make request: %w", errors.Unwrap(err))
+		return 0, err
 	}
-	req.Header.Set("Accept", "application/json")
-	maps.Copy(req.Header, r.Header)
-	if r.Body != nil {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	if !r.Bearer.IsZero() {
-		scheme := r.Scheme
-		if scheme == "" {
-			scheme = "Bearer"
-		}
-		req.Header.Set("Authorization", scheme+" "+r.Bearer.Reveal())
-	}
-
 	began := time.Now()
 	res, err := c.http.Do(req)
 	defer func() {
@@ -351,12 +335,29 @@ func (c *Client) Do(ctx context.Context, r Request, response any) (status int, e
 	return res.StatusCode, nil
 }
 
-func (r Request) encode() (io.Reader, error) {
-	if r.Body == nil {
-		return nil, nil
+// http returns the request as net/http sends it.
+func (r Request) http(ctx context.Context) (*http.Request, error) {
+	var body io.Reader
+	if r.Body != nil {
+		text, err := json.Marshal(r.Body)
+		if err != nil {
+			return nil, fmt.Errorf("encode request: %w", err)
+		}
+		body = bytes.NewReader(text)
 	}
-	b, err := json.Marshal(r.Body)
-	return bytes.NewReader(b), err
+	req, err := http.NewRequestWithContext(ctx, r.Method, r.URL.String(), body)
+	if err != nil {
+		return nil, fmt.Errorf("make request: %w", errors.Unwrap(err))
+	}
+	req.Header.Set("Accept", "application/json")
+	maps.Copy(req.Header, r.Header)
+	if r.Body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if !r.Bearer.IsZero() {
+		req.Header.Set("Authorization", cmp.Or(r.Scheme, "Bearer")+" "+r.Bearer.Reveal())
+	}
+	return req, nil
 }
 
 // attempt derives the context of one attempt. The timer ends it after
