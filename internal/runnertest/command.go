@@ -8,7 +8,7 @@ import (
 // process does what the runner does with one line of output: a command is
 // carried out, anything else is shown (ActionCommand.cs, OutputManager.cs).
 func (r *Runner) process(line string, show func(string)) {
-	name, data, ok := parseCommand(line)
+	name, data, ok := ParseCommand(line)
 	if !ok {
 		show(line)
 		return
@@ -47,9 +47,10 @@ func (r *Runner) showsEscapes() bool {
 	return r.Env["FORGEJO_ACTIONS"] == "true" || r.Env["GITEA_ACTIONS"] == "true" || r.Env["ACT"] == "true"
 }
 
-// parseCommand reads "::name k=v::data" at the start of a line, after blanks,
-// and the older "##[name k=v;]data" anywhere in it.
-func parseCommand(line string) (name, data string, ok bool) {
+// ParseCommand reads the command that the runner finds in one line of a log:
+// "::name k=v::data" at its start, after whitespace, and the older
+// "##[name k=v;]data" anywhere in it.
+func ParseCommand(line string) (name, data string, ok bool) {
 	if rest, found := strings.CutPrefix(strings.TrimSpace(line), "::"); found {
 		if head, data, found := strings.Cut(rest, "::"); found {
 			name, _, _ = strings.Cut(head, " ")

@@ -31,16 +31,11 @@ type Runner struct {
 	files  int
 }
 
-// Action is what action.yml says.
+// Action is what action.yml says, as far as a step or a test needs it.
 type Action struct {
 	Description string
-	Inputs      map[string]struct {
-		Description string
-		Required    bool
-		Default     string
-	}
-	Outputs map[string]struct{ Description string }
-	Runs    struct{ Using, Main, Post string }
+	Inputs      map[string]struct{ Default string }
+	Outputs     map[string]struct{ Description string }
 }
 
 // ParseAction reads an action.yml.
