@@ -66,8 +66,8 @@ var errLineBreak = errors.New("value has a line break, which no command of Azure
 // told from one that does not exist.
 const azureRecord = "JF_TOKEN_VARIABLES"
 
-// ours are the variables that earlier mints of this job set.
-func (a *azureCommands) ours() []string {
+// recorded are the variables that earlier mints of this job set.
+func (a *azureCommands) recorded() []string {
 	return slices.DeleteFunc(strings.Split(a.w.getenv(azureRecord), ","), func(name string) bool { return !isVariable(name) })
 }
 
@@ -86,7 +86,7 @@ func (a *azureCommands) handOn(outputs []Output) error {
 			for _, name := range v.names {
 				switch now := a.w.getenv(name); {
 				// The agent leaves $(NAME) as it is if there is no such variable.
-				case now == "" || now == "$("+name+")" || slices.Contains(a.ours(), name):
+				case now == "" || now == "$("+name+")" || slices.Contains(a.recorded(), name):
 					b.WriteString(azureVariable(name, o.Value, v.secret))
 					set = append(set, name)
 				case now != o.Value:
@@ -96,7 +96,7 @@ func (a *azureCommands) handOn(outputs []Output) error {
 		}
 	}
 	a.set = set
-	all := slices.Compact(slices.Sorted(slices.Values(append(a.ours(), set...))))
+	all := slices.Compact(slices.Sorted(slices.Values(append(a.recorded(), set...))))
 	b.WriteString(azureVariable(azureRecord, strings.Join(all, ","), false))
 	_, _ = io.WriteString(a.w.out, b.String())
 	if kept != nil {
@@ -118,7 +118,7 @@ func (a *azureCommands) clear(envFile []byte) error {
 	if isAnothers {
 		return nil
 	}
-	a.unset(a.ours())
+	a.unset(a.recorded())
 	return a.w.out.err
 }
 
@@ -132,7 +132,7 @@ func (a *azureCommands) unset(names []string) {
 			switch isSet := slices.Contains(names, name); {
 			case isSet && v.output != "url":
 				b.WriteString(azureVariable(name, "", v.secret))
-			case isSet || slices.Contains(a.ours(), name):
+			case isSet || slices.Contains(a.recorded(), name):
 				left = append(left, name)
 			}
 		}

@@ -81,7 +81,7 @@ func (d *stateDir) makeOnce() error {
 	// In somebody's own directory a .gitignore would hide all that is in it.
 	entries, err := os.ReadDir(d.path)
 	foreign := func(e fs.DirEntry) bool {
-		return !ours(e.Name()) && replaceable(filepath.Join(d.path, e.Name()), envHead) != nil
+		return !hasOurName(e.Name()) && replaceable(filepath.Join(d.path, e.Name()), envHead) != nil
 	}
 	if err != nil || made != nil && slices.ContainsFunc(entries, foreign) {
 		return plain(err)
@@ -97,8 +97,8 @@ func (d *stateDir) makeOnce() error {
 	return err
 }
 
-// ours reports whether a file in the state directory has one of our names.
-func ours(name string) bool {
+// hasOurName reports whether a file in the state directory has one of our names.
+func hasOurName(name string) bool {
 	return stateFile.MatchString(name) || strings.HasPrefix(name, "jt-") && strings.HasSuffix(name, ".tmp")
 }
 
@@ -250,7 +250,7 @@ func (d *stateDir) removeLeft() {
 	for _, e := range entries {
 		marker, _, _ := strings.Cut(e.Name(), ".")
 		_, err := os.Lstat(d.file(marker))
-		isTmp := ours(e.Name()) && strings.HasSuffix(e.Name(), ".tmp") && e.Type().IsRegular()
+		isTmp := hasOurName(e.Name()) && strings.HasSuffix(e.Name(), ".tmp") && e.Type().IsRegular()
 		if !isTmp || !errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
