@@ -219,14 +219,13 @@ func (e *Error) Refusal(status int, header http.Header, body []byte, secrets ...
 }
 
 // DecodeError reads the error bodies that JFrog's services are known to send,
-// and those of CIs: {"errors":[{code|status, message, detail}]}, the flat
+// and those of CIs: {"errors":[{code, message, detail}]}, the flat
 // form of that, OAuth's {error, error_description}, {"error": text} and
 // {"message": text}, which make known true; a plain text is taken as the
 // message. Both values come without the secrets, and cut.
 func DecodeError(body []byte, secrets ...secret.String) (code, message string, known bool) {
 	type entry struct {
 		Code, Message, Detail any
-		Status                any
 		Error                 any
 		ErrorDescription      any `json:"error_description"`
 	}
