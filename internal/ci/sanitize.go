@@ -9,7 +9,7 @@ import (
 
 // sanitize makes one line of s that a log shows as it is and that no runner
 // takes for a command. GitHub's knows `::name ::` at the start of a line, after
-// blanks, and the older `##[name]` anywhere in it; Azure's agent knows
+// whitespace, and the older `##[name]` anywhere in it; Azure's agent knows
 // `##vso[name]` anywhere, TeamCity's `##teamcity[name]`:
 // https://github.com/actions/runner/blob/main/src/Runner.Common/ActionCommand.cs
 // https://github.com/microsoft/azure-pipelines-agent/blob/master/src/Microsoft.VisualStudio.Services.Agent/Command.cs

@@ -48,8 +48,8 @@ type Config struct {
 
 	Summary   bool   `env:"SUMMARY"`
 	ExportEnv bool   `env:"EXPORT_ENV"`
-	EnvFile   string `env:"ENV_FILE"`
-	StateDir  string `env:"STATE_DIR"`
+	EnvFile   string `env:"ENV_FILE"`  // checked here, and read by Files
+	StateDir  string `env:"STATE_DIR"` // so is this
 	Mask      bool   `env:"MASK_OUTPUT"`
 
 	Timeout     time.Duration `env:"TIMEOUT"`
@@ -60,7 +60,7 @@ type Config struct {
 	DryRun            bool          `env:"DRY_RUN"`
 	Format            string        `env:"FORMAT"` // "table" or "json"
 
-	Command string `env:"COMMAND"`
+	Command string `env:"COMMAND"` // checked here, and read by the function Command
 
 	Roots    roots.Set
 	Warnings []string

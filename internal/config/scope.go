@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"unicode/utf8"
@@ -39,13 +40,13 @@ func (r *reader) scope(scope, groups string) string {
 	return joined
 }
 
-// splitScope gives the scope tokens of s. A blank within double quotes does
+// splitScope returns the scope tokens of s. Whitespace within double quotes does
 // not separate two.
 func splitScope(s string) ([]string, error) {
 	return split(s, func(r rune) bool { return r == ' ' || r == '\t' || r == '\n' || r == '\r' })
 }
 
-// splitGroups gives the names in s, separated by commas or line breaks.
+// splitGroups returns the names in s, separated by commas or line breaks.
 // Quotes around a name are taken off.
 func splitGroups(s string) ([]string, error) {
 	names, err := split(s, func(r rune) bool { return r == ',' || r == '\n' || r == '\r' })
@@ -59,7 +60,7 @@ func splitGroups(s string) ([]string, error) {
 		}
 		switch {
 		case strings.Contains(n, `"`):
-			return nil, fmt.Errorf("a quote stands within a name")
+			return nil, errors.New("a quote stands within a name")
 		case n != "":
 			list = append(list, n)
 		}
@@ -68,7 +69,7 @@ func splitGroups(s string) ([]string, error) {
 }
 
 // groupsScope writes one scope for all names: two such scopes in a token do
-// not work together. A name with a blank or a comma is quoted
+// not work together. A name with a space or a comma is quoted
 // (https://github.com/jfrog/terraform-provider-artifactory/issues/903).
 func groupsScope(names []string) string {
 	quoted := make([]string, len(names))
@@ -99,13 +100,13 @@ func split(s string, separator func(rune) bool) ([]string, error) {
 		case separator(r) && !inQuotes:
 			flush()
 		case r == utf8.RuneError || r < ' ' || r == 0x7f:
-			return nil, fmt.Errorf("holds a control character, or a line break within quotes")
+			return nil, errors.New("holds a control character, or a line break within quotes")
 		default:
 			part.WriteRune(r)
 		}
 	}
 	if flush(); inQuotes {
-		return nil, fmt.Errorf("a double quote is not closed")
+		return nil, errors.New("a double quote is not closed")
 	}
 	return parts, nil
 }

@@ -163,7 +163,7 @@ func (s *Source) blank(name string) string {
 	return ""
 }
 
-// trim takes whitespace off a value. At the end of description-prefix a blank
+// trim takes whitespace off a value. At the end of description-prefix a space
 // counts: it ends the prefix's last word.
 func trim(i Input, v string) string {
 	trimmed := strings.TrimSpace(v)

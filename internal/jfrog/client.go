@@ -86,7 +86,7 @@ type Token struct {
 	// mapping names none, <issuer>/users/<subject>; "" for other users.
 	Principal string
 	Scope     string
-	Audience  string        // JFrog's services, separated by blanks; "" if the token does not say
+	Audience  string        // JFrog's services, separated by spaces; "" if the token does not say
 	Expiry    time.Time     // by JFrog's clock; zero: never
 	Lifetime  time.Duration // zero: it never expires
 	Revocable bool          // as far as the token itself says

@@ -47,14 +47,14 @@ func Peek(token string) (Claims, error) {
 	return c, nil
 }
 
-// String gives a claim that is a string; "" where it is not there or is
+// String returns a claim that is a string; "" if it is not there or is
 // something else.
 func (c Claims) String(name string) string {
 	s, _ := c[name].(string)
 	return s
 }
 
-// Strings gives a claim that is a string or a list of strings, as RFC 7519
+// Strings returns a claim that is a string or a list of strings, as RFC 7519
 // has "aud".
 func (c Claims) Strings(name string) []string {
 	switch v := c[name].(type) {
@@ -72,8 +72,8 @@ func (c Claims) Strings(name string) []string {
 	return nil
 }
 
-// Time gives a NumericDate claim in whole seconds; the zero time where it is
-// not there or is out of reason.
+// Time returns a NumericDate claim in whole seconds; the zero time if it is not
+// there or is out of reason.
 func (c Claims) Time(name string) time.Time {
 	f, ok := c[name].(float64)
 	if !ok || math.IsNaN(f) || f < 1 || f > 253402300799 { // 9999-12-31, the last that RFC 3339 can write

@@ -239,7 +239,7 @@ func (b *limitedBody) Read(p []byte) (int, error) {
 type Request struct {
 	Method string
 	URL    *url.URL
-	Bearer secret.String // sent as Authorization where it is set
+	Bearer secret.String // sent as Authorization if it is set
 	Body   any           // marshalled to JSON; nil: no body
 	// Secrets are those in Body, to be taken out of whatever comes back.
 	Secrets []secret.String
@@ -361,7 +361,7 @@ func (r Request) http(ctx context.Context) (*http.Request, error) {
 }
 
 // attempt derives the context of one attempt. The timer ends it after
-// AttemptLimit. Canceling ctx ends it at once, or, where the request mints, after
+// AttemptLimit. Canceling ctx ends it at once, or, if the request mints, after
 // Grace; ctx's deadline always does.
 func attempt(ctx context.Context, mints bool) (context.Context, *time.Timer, context.CancelFunc) {
 	c, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
