@@ -13,8 +13,8 @@ import (
 	"github.com/ephemeral-ci/jfrog-token/internal/wire"
 )
 
-// ErrNone says that no ID token can be found without the input id-token.
-var ErrNone = errors.New("no ID token: the input id-token is not set, and no variable of the CI holds one")
+// ErrNoIDToken says that no ID token can be found without the input id-token.
+var ErrNoIDToken = errors.New("no ID token: the input id-token is not set, and no variable of the CI holds one")
 
 // cliVariable is the name that JFrog's own CLI made known for an ID token.
 const cliVariable = "JFROG_CLI_OIDC_EXCHANGE_TOKEN_ID"
@@ -36,13 +36,13 @@ func missing(getenv lookup, names ...string) error {
 }
 
 // find returns where ID tokens come from: the one that was given, a variable of
-// the CI, its endpoint. The error is ErrNone, ErrAudience, a *MissingError, or
+// the CI, its endpoint. The error is ErrNoIDToken, ErrAudience, a *MissingError, or
 // says what is wrong with the endpoint's URL.
 func (v variant) find(
 	given secret.String, audience string, client *wire.Client, p wire.Policy, hide func(...secret.String) error,
-) (*Source, error) {
+) (*IDTokenSource, error) {
 	if !given.IsZero() {
-		return &Source{held: given, Where: "the input id-token", Fixed: true}, nil
+		return &IDTokenSource{held: given, Where: "the input id-token", Fixed: true}, nil
 	}
 	variables := append([]string{cliVariable}, v.idTokens...)
 	if v.runner {
@@ -50,18 +50,18 @@ func (v variant) find(
 	}
 	for _, name := range variables {
 		if token := strings.TrimSpace(v.getenv(name)); token != "" {
-			s := &Source{held: secret.New(token), Where: name, Fixed: true}
+			s := &IDTokenSource{held: secret.New(token), Where: name, Fixed: true}
 			return s, hide(s.held)
 		}
 	}
 	if v.endpoint == nil {
-		return nil, ErrNone
+		return nil, ErrNoIDToken
 	}
 	e, err := v.endpoint(v.getenv, audience)
 	if err != nil {
 		return nil, err
 	}
-	return &Source{hide: hide, Where: e.where, Fixed: e.fixed, fetch: func(ctx context.Context) (string, error) {
+	return &IDTokenSource{hide: hide, Where: e.where, Fixed: e.fixed, fetch: func(ctx context.Context) (string, error) {
 		var token string
 		err := p.Retry(ctx, func() error {
 			var err error

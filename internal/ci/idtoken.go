@@ -22,9 +22,9 @@ var ErrExpiring = errors.New("the ID token expires within a minute, and only the
 // errNoValue says that the CI responded without an ID token.
 var errNoValue = errors.New("response holds no ID token")
 
-// Source is where the ID tokens come from that prove who the job is: the CI
+// IDTokenSource is where the ID tokens come from that prove who the job is: the CI
 // handed one in, or issues them at an endpoint.
-type Source struct {
+type IDTokenSource struct {
 	fetch func(context.Context) (string, error) // nil: the only token is held
 	hide  func(...secret.String) error
 	held  secret.String
@@ -35,7 +35,7 @@ type Source struct {
 }
 
 // Token returns an ID token with more than a minute to live, masked.
-func (s *Source) Token(ctx context.Context) (secret.String, error) {
+func (s *IDTokenSource) Token(ctx context.Context) (secret.String, error) {
 	if !s.held.IsZero() && s.left() > leastLife {
 		return s.held, nil
 	}
@@ -54,7 +54,7 @@ func (s *Source) Token(ctx context.Context) (secret.String, error) {
 }
 
 // Renew implements jfrog.IDTokens.
-func (s *Source) Renew() bool {
+func (s *IDTokenSource) Renew() bool {
 	if s.fetch == nil {
 		return false
 	}
@@ -63,12 +63,12 @@ func (s *Source) Renew() bool {
 }
 
 // Claims returns those of the last token.
-func (s *Source) Claims() jwt.Claims {
+func (s *IDTokenSource) Claims() jwt.Claims {
 	c, _ := jwt.Peek(s.held.Reveal())
 	return c
 }
 
-func (s *Source) left() time.Duration {
+func (s *IDTokenSource) left() time.Duration {
 	exp := s.Claims().Time("exp")
 	if exp.IsZero() {
 		return leastLife + 1 // it does not say: the other side will

@@ -29,12 +29,12 @@ func payload(claims string) string {
 func sourceOf(
 	variables map[string]string, given secret.String, audience string, client *wire.Client, p wire.Policy,
 	hide func(...secret.String) error,
-) (*Source, error) {
+) (*IDTokenSource, error) {
 	return variantOf(variables).find(given, audience, client, p, hide)
 }
 
 // given returns the source of an ID token that the CI handed out.
-func given(t *testing.T, token string) *Source {
+func given(t *testing.T, token string) *IDTokenSource {
 	t.Helper()
 	s, err := sourceOf(nil, secret.New(token), "", nil, wire.Policy{}, nil)
 	if err != nil || !s.Fixed || s.Where != "the input id-token" {
@@ -110,10 +110,10 @@ func TestNoSource(t *testing.T) {
 		audience string
 		want     error
 	}{
-		{"nothing", nil, "", ErrNone},
-		{"blank variables", map[string]string{"CIRCLECI": "true", "CIRCLE_OIDC_TOKEN_V2": " ", "CIRCLE_OIDC_TOKEN": "\n"}, "", ErrNone},
-		{"CircleCI's outside CircleCI", map[string]string{"CIRCLE_OIDC_TOKEN_V2": "x", "GITLAB_CI": "true"}, "", ErrNone},
-		{"ID_TOKEN outside Codefresh", map[string]string{"ID_TOKEN": "x"}, "", ErrNone},
+		{"nothing", nil, "", ErrNoIDToken},
+		{"blank variables", map[string]string{"CIRCLECI": "true", "CIRCLE_OIDC_TOKEN_V2": " ", "CIRCLE_OIDC_TOKEN": "\n"}, "", ErrNoIDToken},
+		{"CircleCI's outside CircleCI", map[string]string{"CIRCLE_OIDC_TOKEN_V2": "x", "GITLAB_CI": "true"}, "", ErrNoIDToken},
+		{"ID_TOKEN outside Codefresh", map[string]string{"ID_TOKEN": "x"}, "", ErrNoIDToken},
 		{"Cloud Build without an audience", map[string]string{"BUILDER_OUTPUT": "/builder/outputs"}, "", ErrAudience},
 	} {
 		s, err := sourceOf(c.env, secret.String{}, c.audience, wire.New(wire.Options{}), wire.Policy{}, func(...secret.String) error { return nil })
@@ -171,7 +171,7 @@ func TestFetchedTokenIsHeldWhileItLives(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fetched := 0
 		var masked []string
-		s := &Source{
+		s := &IDTokenSource{
 			hide: func(v ...secret.String) error { masked = append(masked, v[0].Reveal()); return nil },
 			fetch: func(context.Context) (string, error) {
 				fetched++
@@ -203,7 +203,7 @@ func TestFetchedTokenIsHeldWhileItLives(t *testing.T) {
 func TestFailureToFetch(t *testing.T) {
 	t.Parallel()
 	why := errors.New("why")
-	s := &Source{held: secret.New(until(time.Now())), hide: func(...secret.String) error { return nil }, fetch: func(context.Context) (string, error) { return "", why }}
+	s := &IDTokenSource{held: secret.New(until(time.Now())), hide: func(...secret.String) error { return nil }, fetch: func(context.Context) (string, error) { return "", why }}
 	for range 2 {
 		got, err := s.Token(t.Context())
 		if !errors.Is(err, why) || !strings.HasPrefix(err.Error(), "get ID token: ") || !got.IsZero() {
@@ -217,7 +217,7 @@ func TestFailureToFetch(t *testing.T) {
 func TestFetchedTextThatIsNoToken(t *testing.T) {
 	t.Parallel()
 	for _, v := range []string{"a\nb", "a b", "tok\x00en", "tokén"} {
-		s := &Source{hide: func(...secret.String) error { t.Errorf("%q is masked", v); return nil }, fetch: func(context.Context) (string, error) { return v, nil }}
+		s := &IDTokenSource{hide: func(...secret.String) error { t.Errorf("%q is masked", v); return nil }, fetch: func(context.Context) (string, error) { return v, nil }}
 		if got, err := s.Token(t.Context()); !errors.Is(err, errNoValue) || !got.IsZero() {
 			t.Errorf("%q: expected %v to be %v", v, err, errNoValue)
 		}
@@ -228,7 +228,7 @@ func TestFetchedTextThatIsNoToken(t *testing.T) {
 func TestTokenThatCannotBeMasked(t *testing.T) {
 	t.Parallel()
 	why := errors.New("write log: broken pipe")
-	s := &Source{hide: func(...secret.String) error { return why }, fetch: func(context.Context) (string, error) { return "token", nil }}
+	s := &IDTokenSource{hide: func(...secret.String) error { return why }, fetch: func(context.Context) (string, error) { return "token", nil }}
 	if _, err := s.Token(t.Context()); !errors.Is(err, why) {
 		t.Errorf("expected %v to be %v", err, why)
 	}
@@ -237,7 +237,7 @@ func TestTokenThatCannotBeMasked(t *testing.T) {
 const urlVariable, tokenVariable = "ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"
 
 // onGitHub returns the source of a job on GitHub, and what was masked.
-func onGitHub(endpoint, token, audience string) (*Source, *[]string, error) {
+func onGitHub(endpoint, token, audience string) (*IDTokenSource, *[]string, error) {
 	masked := &[]string{}
 	s, err := sourceOf(map[string]string{"GITHUB_ACTIONS": "true", "GITHUB_RUN_ID": "1", urlVariable: endpoint, tokenVariable: token}, secret.String{}, audience,
 		wire.New(wire.Options{UserAgent: "jfrog-token/test"}), wire.Policy{MaxAttempts: 1}, func(v ...secret.String) error {
@@ -301,7 +301,7 @@ const bearer = "bearer-needle-0123456789"
 
 // github returns a source at an endpoint that responds with h, and what was
 // masked.
-func github(t *testing.T, audience string, h http.HandlerFunc) (*Source, *[]string) {
+func github(t *testing.T, audience string, h http.HandlerFunc) (*IDTokenSource, *[]string) {
 	t.Helper()
 	s, err := jfrogtest.NewServer(h, "", nil)
 	if err != nil {

@@ -77,7 +77,7 @@ type Platform interface {
 	Description() string
 	// IDTokens returns where ID tokens come from: the one that was given, a
 	// variable of the CI, its endpoint.
-	IDTokens(given secret.String, audience string, c *wire.Client, p wire.Policy) (*Source, error)
+	IDTokens(given secret.String, audience string, c *wire.Client, p wire.Policy) (*IDTokenSource, error)
 	// Identity are the claims by which an identity mapping knows the repository;
 	// none if only sub does.
 	Identity() []string

@@ -83,7 +83,9 @@ func (r *runner) Variable(input string) string {
 }
 
 // IDTokens implements Platform.
-func (r *runner) IDTokens(given secret.String, audience string, c *wire.Client, p wire.Policy) (*Source, error) {
+func (r *runner) IDTokens(
+	given secret.String, audience string, c *wire.Client, p wire.Policy,
+) (*IDTokenSource, error) {
 	return r.find(given, audience, c, p, r.Hide)
 }
 

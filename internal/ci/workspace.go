@@ -80,7 +80,9 @@ func (w *workspace) Variable(input string) string {
 }
 
 // IDTokens implements Platform.
-func (w *workspace) IDTokens(given secret.String, audience string, c *wire.Client, p wire.Policy) (*Source, error) {
+func (w *workspace) IDTokens(
+	given secret.String, audience string, c *wire.Client, p wire.Policy,
+) (*IDTokenSource, error) {
 	return w.find(given, audience, c, p, w.Hide)
 }
 

@@ -63,7 +63,7 @@ func (r *run) hint(err error, j *job) hint {
 	var e *wire.Error
 	var refusal *jfrog.Error
 	switch {
-	case errors.As(err, &missing), errors.Is(err, ci.ErrNone):
+	case errors.As(err, &missing), errors.Is(err, ci.ErrNoIDToken):
 		return advised(r.ci.IDTokenAdvice())
 	case errors.Is(err, ci.ErrAudience):
 		return say(ci.NoIDToken, "Set %s to the audience that the integration has in JFrog.",

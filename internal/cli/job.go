@@ -26,7 +26,7 @@ type job struct {
 	jfrog  *jfrog.Client
 	time   *wire.Budget
 	lease  *lease.Lease // nil if no token is made
-	ids    *ci.Source
+	ids    *ci.IDTokenSource
 	asked  jfrog.CreateRequest // the last that was sent
 	second bool                // the job's token is made with an exchanged one
 	means  bool                // an exchanged token is not what the job gets
