@@ -231,9 +231,13 @@ func (r *run) sayUnknown(e lease.Event) {
 		r.sayReplaced(e)
 		return
 	}
-	found := "If it exists, it expires by " + e.Until.Format(time.RFC3339)
+	expires := "never expires"
+	if !e.Until.IsZero() {
+		expires = "expires by " + e.Until.Format(time.RFC3339)
+	}
+	found := "If it exists, it " + expires
 	if e.Marker != "" {
-		found = fmt.Sprintf("If it exists, it has %q in its description, and expires by %s", e.Marker, e.Until.Format(time.RFC3339))
+		found = fmt.Sprintf("If it exists, it has %q in its description, and %s", e.Marker, expires)
 	}
 	lines := []string{
 		"the outcome of a request is unknown, and JFrog may have made a token that nobody holds: " + e.Err.Error(), found + ".",

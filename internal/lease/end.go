@@ -58,7 +58,7 @@ var (
 func (l *Lease) end(ctx context.Context) bool {
 	ok := true
 	switch {
-	case l.state.Pending == pendingCreate && time.Now().After(l.state.Until):
+	case l.state.Pending == pendingCreate && !l.state.Until.IsZero() && time.Now().After(l.state.Until):
 		l.state.Pending = ""
 	case l.state.Pending == pendingRefresh && (!l.revoking || !l.state.Revoke):
 		l.sayReplaced(l.state.Tokens[0])
@@ -133,7 +133,10 @@ func (l *Lease) revoke(ctx context.Context, i int) bool {
 // revokeSuccessor ends what somebody else made of a token that is gone: whoever
 // used the refresh token has a successor, and JFrog's CLI uses it by itself.
 func (l *Lease) revokeSuccessor(ctx context.Context, h Held, outcome jfrog.Outcome) {
-	until := time.Now().Add(h.Lifetime).UTC().Truncate(time.Second)
+	var until time.Time // zero: it never expires
+	if h.Lifetime > 0 {
+		until = time.Now().Add(h.Lifetime).UTC().Truncate(time.Second)
+	}
 	switch {
 	case !l.state.Refreshed:
 		l.state.Until = until
