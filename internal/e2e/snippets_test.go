@@ -77,6 +77,7 @@ var snippetSkips = map[string]string{
 	"README.md, Other CIs, sh":                                     "docs/ci.md has it for each CI",
 	"docs/ci.md, Install, sh":                                      "TestInstallSnippet runs it",
 	"docs/ci.md, Install, powershell":                              "there is no PowerShell here",
+	"docs/ci.md, Install, dockerfile":                              ".ci/image/run looks into the image; there is no engine here",
 	"docs/troubleshooting.md, No permission for an ID token, yaml": "no commands",
 	"docs/troubleshooting.md, A pull request from a fork, yaml":    "no commands",
 	"docs/troubleshooting.md, A run of Dependabot, yaml":           "no commands",
