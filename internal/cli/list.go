@@ -68,7 +68,7 @@ func (p *tablePrinter) page(page jfrog.Page) {
 		p.layout = fit(p.rows(page.Tokens), terminalWidth(p.out))
 		p.show(nil)
 	}
-	for few := range slices.Chunk(page.Tokens, 10) { // rows take more memory than what they show
+	for few := range slices.Chunk(page.Tokens, 3) { // rows take more memory than what they show
 		p.show(few)
 	}
 }

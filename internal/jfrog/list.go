@@ -127,7 +127,7 @@ type Page struct {
 // most: maxPage bounds these, in bytes.
 const (
 	PageSize = 2000
-	maxPage  = 1 << 20
+	maxPage  = 1 << 19
 )
 
 // pager makes the pages of a list.

@@ -119,8 +119,8 @@ func TestAPageIsBoundedInBytes(t *testing.T) {
 	for _, page := range pages {
 		n += len(page.Tokens)
 	}
-	if err != nil || n != 100 || len(pages) != 6 {
-		t.Errorf("expected %d tokens on %d pages, %v to be 100 on 6", n, len(pages), err)
+	if err != nil || n != 100 || len(pages) != 12 {
+		t.Errorf("expected %d tokens on %d pages, %v to be 100 on 12", n, len(pages), err)
 	}
 }
 
