@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/ephemeral-ci/jfrog-token/internal/ci"
@@ -98,7 +97,7 @@ func (r *run) dropExpired() {
 // dropOver forgets a state if nobody else is at it.
 func (r *run) dropOver(marker string) {
 	text, busy, err := r.ci.Take(marker)
-	if s, invalid := lease.Decode(text); err == nil && !busy && invalid == nil && s.Over() {
+	if s, invalid := lease.Decode(marker, text); err == nil && !busy && invalid == nil && s.Over() {
 		_ = r.ci.Drop(marker)
 	}
 }
@@ -108,17 +107,7 @@ func (r *run) read(marker string) (lease.State, error) {
 	if err != nil {
 		return lease.State{}, fmt.Errorf("read state: %w", err)
 	}
-	return decode(marker, text)
-}
-
-// decode reads the state of a marker. One that a commit brings could name another
-// mint's. A runner has a name of its own for its one state.
-func decode(marker string, text []byte) (lease.State, error) {
-	s, err := lease.Decode(text)
-	if err == nil && strings.HasPrefix(marker, "jt-") && s.Marker != marker {
-		return lease.State{}, lease.ErrState
-	}
-	return s, err
+	return lease.Decode(marker, text)
 }
 
 // platform returns a client of the platform at u.

@@ -121,7 +121,7 @@ func (r *run) take(marker string) (s lease.State, busy bool, err error) {
 	}
 	text, busy, err := r.ci.Take(marker)
 	if err == nil && !busy {
-		s, err = decode(marker, text) // its mint may have saved it once more
+		s, err = lease.Decode(marker, text) // its mint may have saved it once more
 	}
 	return s, busy, err
 }

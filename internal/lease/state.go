@@ -123,11 +123,13 @@ var markerAtEnd = regexp.MustCompile(`\[jt-[A-Z2-7]{16}\]$`)
 // mint made that token.
 func MarkerIn(description string) string { return markerAtEnd.FindString(description) }
 
-// Decode reads a state. The error is ErrState: the decoder's own may quote it.
-func Decode(text []byte) (State, error) {
+// Decode reads the state of that name. A name that is a marker is the state's own:
+// what a commit brings could have that of another mint. The error is ErrState: the
+// decoder's own may quote the text.
+func Decode(name string, text []byte) (State, error) {
 	var s State
 	if json.Unmarshal(text, &s) != nil || s.WrittenBy != writtenBy || !form.MatchString(s.Marker) ||
-		s.Pending == pendingRefresh && len(s.Tokens) == 0 {
+		form.MatchString(name) && s.Marker != name || s.Pending == pendingRefresh && len(s.Tokens) == 0 {
 		return State{}, ErrState
 	}
 	return s, nil

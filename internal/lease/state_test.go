@@ -1,6 +1,7 @@
 package lease
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -126,9 +127,26 @@ func TestDecode(t *testing.T) {
 		{"a number for the token", `{"written_by":"jfrog-token","tokens":[{"token":7}]}`, false},
 		{"a time that is none", `{"written_by":"jfrog-token","tokens":[{"expires_at":"s3cr3t"}]}`, false},
 	} {
-		s, err := Decode([]byte(c.text))
+		s, err := Decode("jfrog_token", []byte(c.text))
 		if c.ok != (err == nil) || err != nil && (err != ErrState || !reflect.DeepEqual(s, State{})) || err == nil && s.WrittenBy != writtenBy {
 			t.Errorf("%s: expected %+v, %v to be %t", c.name, s, err, c.ok)
+		}
+	}
+}
+
+// Where a file's name is a marker, it is that of the state in it. A runner has a name of its own for its one state.
+func TestDecodeOfAName(t *testing.T) {
+	t.Parallel()
+	const other = "jt-VVVVVVVVVVVVVVVV"
+	for _, c := range []struct {
+		name, marker string
+		ok           bool
+	}{
+		{marker, marker, true}, {marker, other, false}, {marker, "", false}, {"jfrog_token", marker, true}, {"jfrog_token", "", true},
+	} {
+		_, err := Decode(c.name, State{WrittenBy: writtenBy, Marker: c.marker}.encode())
+		if c.ok != (err == nil) {
+			t.Errorf("%s in %s: expected %v to be %t", c.marker, c.name, err, c.ok)
 		}
 	}
 }
@@ -143,7 +161,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add(`{"written_by":"jfrog-token","marker":"../x"}`)
 	f.Add(`null`)
 	f.Fuzz(func(t *testing.T, text string) {
-		s, err := Decode([]byte(text))
+		s, err := Decode("jfrog_token", []byte(text))
 		if err != nil {
 			if err != ErrState || !reflect.DeepEqual(s, State{}) {
 				t.Errorf("expected %+v, %v to be %v alone", s, err, ErrState)
@@ -155,7 +173,7 @@ func FuzzDecode(f *testing.F) {
 		}
 		s.settled()
 		s.Over()
-		again, err := Decode(s.encode())
+		again, err := Decode(cmp.Or(s.Marker, "jfrog_token"), s.encode())
 		if err != nil {
 			t.Fatalf("expected %s, %v to be read again", s.encode(), err)
 		}
@@ -191,7 +209,7 @@ func FuzzEncode(f *testing.F) {
 		if !json.Valid(text) {
 			t.Fatalf("expected %q to be JSON", text)
 		}
-		got, err := Decode(text)
+		got, err := Decode(marker, text)
 		if err != nil {
 			t.Fatalf("expected %s, %v to be read", text, err)
 		}

@@ -52,7 +52,7 @@ func (c *fakeCI) Hide(secrets ...secret.String) error {
 }
 
 func (c *fakeCI) Save(marker string, state []byte) error {
-	s, err := Decode(state)
+	s, err := Decode(marker, state)
 	if err != nil || s.Marker != marker {
 		c.t.Errorf("expected %s, %v to be a state of %s", state, err, marker)
 	}
@@ -116,7 +116,7 @@ func (c *fakeCI) saved() State {
 	if c.state == nil {
 		c.t.Fatal("expected a state to be saved")
 	}
-	s, err := Decode(c.state)
+	s, err := Decode("jfrog_token", c.state)
 	if err != nil {
 		c.t.Fatal(err)
 	}
