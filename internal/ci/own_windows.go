@@ -4,7 +4,8 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"syscall"
+
+	"golang.org/x/sys/windows"
 )
 
 // ownedAlone is left to the access control lists of the workspace.
@@ -32,12 +33,8 @@ func removeUnlocked(path string) { _ = os.Remove(path) }
 // closed it
 // (https://learn.microsoft.com/windows/win32/api/fileapi/nf-fileapi-deletefilew).
 func beingRemoved(err error) bool {
-	return errors.Is(err, syscall.ERROR_ACCESS_DENIED) || errors.Is(err, sharingViolation)
+	return errors.Is(err, windows.ERROR_ACCESS_DENIED) || errors.Is(err, windows.ERROR_SHARING_VIOLATION)
 }
 
-// https://learn.microsoft.com/windows/win32/debug/system-error-codes--0-499-
-const (
-	sharingViolation = syscall.Errno(32)
-	// errOtherDevice is that of a link, or of renaming, across volumes.
-	errOtherDevice = syscall.Errno(17)
-)
+// errOtherDevice is that of a link, or of renaming, across volumes.
+const errOtherDevice = windows.ERROR_NOT_SAME_DEVICE

@@ -5,7 +5,8 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
-	"syscall"
+
+	"golang.org/x/sys/windows"
 )
 
 // setApart does nothing: Windows has no such groups.
@@ -21,11 +22,8 @@ var Further []os.Signal
 // nobodyReads reports whether a write failed because the other end is closed, or
 // just closes.
 func nobodyReads(err error) bool {
-	return errors.Is(err, syscall.ERROR_BROKEN_PIPE) || errors.Is(err, noData)
+	return errors.Is(err, windows.ERROR_BROKEN_PIPE) || errors.Is(err, windows.ERROR_NO_DATA)
 }
-
-// https://learn.microsoft.com/windows/win32/debug/system-error-codes--0-499-
-const noData = syscall.Errno(232)
 
 // hasIdentity reports whether os.SameFile can tell a file from others: it takes
 // any two pipes for one, and any two consoles
