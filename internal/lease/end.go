@@ -58,7 +58,7 @@ var (
 func (l *Lease) end(ctx context.Context) bool {
 	ok := true
 	switch {
-	case l.state.Pending == pendingCreate && !l.state.Until.IsZero() && time.Now().After(l.state.Until):
+	case l.state.Pending == pendingCreate && l.state.past():
 		l.state.Pending = ""
 	case l.state.Pending == pendingRefresh && (!l.revoking || !l.state.Revoke):
 		l.sayReplaced(l.state.Tokens[0])
@@ -135,7 +135,7 @@ func (l *Lease) revoke(ctx context.Context, i int) bool {
 func (l *Lease) revokeSuccessor(ctx context.Context, h Held, outcome jfrog.Outcome) {
 	var until time.Time // zero: it never expires
 	if h.Lifetime > 0 {
-		until = time.Now().Add(h.Lifetime).UTC().Truncate(time.Second)
+		until = after(h.Lifetime)
 	}
 	switch {
 	case !l.state.Refreshed:

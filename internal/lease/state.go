@@ -86,9 +86,14 @@ func held(t jfrog.Token) Held {
 		Exchanged: t.Exchanged, Refreshable: !t.Refresh.IsZero(),
 	}
 	if t.Lifetime > 0 {
-		h.Expires = time.Now().Add(t.Lifetime).UTC().Truncate(time.Second)
+		h.Expires = after(t.Lifetime)
 	}
 	return h
+}
+
+// after returns when a lifetime that begins now is over, by this machine's clock.
+func after(lifetime time.Duration) time.Time {
+	return time.Now().Add(lifetime).UTC().Truncate(time.Second)
 }
 
 // replaced is the token that a refresh is about to replace. JFrog stores every
@@ -168,5 +173,8 @@ func (s State) settled() bool {
 // Over reports whether everything that the state names has expired.
 func (s State) Over() bool {
 	return !slices.ContainsFunc(s.Tokens, func(h Held) bool { return !h.expired() }) &&
-		(s.Pending != pendingCreate && s.Pending != pendingRefresh || !s.Until.IsZero() && time.Now().After(s.Until))
+		(s.Pending != pendingCreate && s.Pending != pendingRefresh || s.past())
 }
+
+// past reports whether the token that may exist has expired, if it ever does.
+func (s State) past() bool { return !s.Until.IsZero() && time.Now().After(s.Until) }
