@@ -172,7 +172,8 @@ func (r *run) end(ctx context.Context, s lease.State, others []lease.State) erro
 // if no certificate of the state's own says who that is.
 func (r *run) credential(s lease.State) secret.String {
 	token, u := config.Credential(r.inputs)
-	if !r.post && (u == nil || u.String() != s.URL || s.CACert != "" && s.CACert != config.CACert(r.inputs) || !s.SealedWith(token)) {
+	if !r.post && (!s.SealedWith(token) || u == nil || u.String() != s.URL ||
+		s.CACert != "" && s.CACert != config.CACert(r.inputs)) {
 		return secret.String{}
 	}
 	_ = r.ci.Hide(token)

@@ -241,12 +241,12 @@ func (r *reader) refresh() {
 // missing is the problem of a job that says neither who it is nor what
 // token it has. A secret that is not there is a blank input in most CIs.
 func (r *reader) missing() {
-	r.noCredential = r.Name("access-token")
 	if variable := r.blank("access-token"); variable != "" {
 		r.noCredential = variable
 		r.problems = append(r.problems, variable+": is empty")
 		return
 	}
+	r.noCredential = r.Name("access-token")
 	r.problems = append(r.problems, r.Variable("access-token")+" or "+r.Variable("oidc-provider-name")+": neither is set; "+
 		"set the one to a stored token, or the other to the name of the OIDC integration in JFrog")
 }

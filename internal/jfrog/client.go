@@ -152,10 +152,10 @@ func (c *Client) issue(
 	return t, nil
 }
 
-// issued reads a response with a token in a field. Whatever the other fields look like, a
-// token in it exists, and is held: expires_in may be a text, a token_id a
-// number. No client of JFrog's knows token_id in the response to an exchange;
-// it is read in case.
+// issued reads a response with a token in a field. Whatever the other fields look
+// like, that token exists, and is held: expires_in may be a text, a token_id a
+// number. No client of JFrog's knows token_id in the response to an exchange; it is
+// read in case.
 func issued(fields map[string]json.RawMessage, field string, now time.Time) Token {
 	text := func(name string) (s string) {
 		if json.Unmarshal(fields[name], &s) != nil {
