@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"slices"
 	"strings"
 	"time"
@@ -126,11 +125,6 @@ func (j *job) attend(ctx context.Context, p *process.Process) (revoked bool, end
 	var early chan bool // of the revocation that does not wait for the end
 	var b *wire.Budget  // from the first signal on, until it is used
 	first := ctx.Done()
-	further := make(chan os.Signal, 8)
-	if len(process.Further) > 0 { // none would be all
-		signal.Notify(further, process.Further...)
-		defer signal.Stop(further)
-	}
 	for {
 		select {
 		case <-first:
@@ -142,8 +136,6 @@ func (j *job) attend(ctx context.Context, p *process.Process) (revoked bool, end
 			defer done()
 			first, more, soon = nil, i.More, time.After(spared)
 		case s := <-more:
-			p.Pass(s)
-		case s := <-further:
 			p.Pass(s)
 		case <-soon:
 			early = make(chan bool, 1)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"runtime"
 	"syscall"
 	"time"
@@ -76,6 +77,8 @@ func (c *Command) Start(env []string, stdout, stderr Output, atTerminal bool) (*
 		ended: make(chan struct{}),
 	}
 	p.apart = setApart(p.cmd, atTerminal)
+	further := make(chan os.Signal, 8)
+	notifyFurther(further) // before the command can send us one
 	out, err := p.connect(stdout)
 	other := out // one pipe keeps the order of what goes to one file
 	if err == nil && !sameFile(stdout, stderr) {
@@ -89,9 +92,11 @@ func (c *Command) Start(env []string, stdout, stderr Output, atTerminal bool) (*
 		_ = f.Close()
 	}
 	if err != nil {
+		signal.Stop(further)
 		return nil, cannotStart(err)
 	}
 	go p.wait()
+	go p.relay(further)
 	return p, nil
 }
 
@@ -156,6 +161,19 @@ func (p *Process) wait() {
 		}
 	}
 	close(p.ended)
+}
+
+// relay passes further signals on to the command until it ends.
+func (p *Process) relay(further chan os.Signal) {
+	defer signal.Stop(further)
+	for {
+		select {
+		case s := <-further:
+			p.Pass(s)
+		case <-p.ended:
+			return
+		}
+	}
 }
 
 // Ended is closed when the command has ended.

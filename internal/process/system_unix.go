@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"os/signal"
 	"syscall"
 )
 
@@ -47,8 +48,9 @@ func (p *Process) pass(s os.Signal) {
 	}
 }
 
-// Further are the signals that mean nothing to us, and may to the command.
-var Further = []os.Signal{syscall.SIGUSR1, syscall.SIGUSR2}
+// notifyFurther has signals relayed that mean nothing to us, and may to the
+// command: Go ignores them.
+func notifyFurther(c chan<- os.Signal) { signal.Notify(c, syscall.SIGUSR1, syscall.SIGUSR2) }
 
 // nobodyReads reports whether a write failed because the other end is closed.
 func nobodyReads(err error) bool { return errors.Is(err, syscall.EPIPE) }

@@ -16,8 +16,8 @@ func setApart(*exec.Cmd, bool) bool { return false }
 // other signal.
 func (p *Process) pass(os.Signal) {}
 
-// Further are the signals that mean nothing to us, and may to the command.
-var Further []os.Signal
+// notifyFurther does nothing: there are no further signals.
+func notifyFurther(chan<- os.Signal) {}
 
 // nobodyReads reports whether a write failed because the other end is closed, or
 // just closes.
